@@ -28,8 +28,8 @@ from stacks.constructs.federation.foreign_domains import ForeignDomains
 from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
-from stacks.findings import accept
 from stacks.shards import ShardStacks, key_in
+from stacks.tables import expiring_table, lasting_table, text_key
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -71,21 +71,22 @@ class IdentitiesStack(Stack):
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         self.export_value(self.key.key_arn)
-        identities = self._table("Table", naming.identities_table(name))
+        identities = lasting_table(self, "Table", naming.identities_table(name), "name", protected=self._protected)
         identities.add_global_secondary_index(
             index_name=naming.IDENTITIES_BY_CERTIFICATE,
-            partition_key=_text("certificate_arn"),
+            partition_key=text_key("certificate_arn"),
             projection_type=dynamodb.ProjectionType.ALL,
         )
-        lifecycle = self._table("Lifecycle", naming.lifecycle_table(name))
+        lifecycle = lasting_table(self, "Lifecycle", naming.lifecycle_table(name), "name", protected=self._protected)
         lifecycle.add_global_secondary_index(
             index_name=naming.LIFECYCLE_UNSETTLED,
-            partition_key=_text("unsettled"),
+            partition_key=text_key("unsettled"),
             sort_key=dynamodb.Attribute(name="look_at", type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         # Each task says in it what its Envoy serves; rows of tasks that are gone expire.
-        self._expiring_table(
+        expiring_table(
+            self,
             "Acknowledgements",
             naming.acknowledgements_table(name),
             (acknowledgements.SERVICE, acknowledgements.TASK, acknowledgements.EXPIRES),
@@ -94,10 +95,11 @@ class IdentitiesStack(Stack):
         )
         # Of every mesh: this stack is updated first, and whoever takes the last routes out would find no table to go
         # back to when the services' stack fails.
-        self._table("Routes", naming.routes_table(name), key=route_rows.SERVICE)
+        lasting_table(self, "Routes", naming.routes_table(name), route_rows.SERVICE, protected=self._protected)
         if mesh.has_own_keys:
             # Requests to Private CA, which the export role alone can read.
-            self._expiring_table(
+            expiring_table(
+                self,
                 "Issuances",
                 naming.issuances_table(name),
                 (issuances.IDENTITY, issuances.REPLACES, issuances.EXPIRES),
@@ -187,48 +189,6 @@ class IdentitiesStack(Stack):
                 principals = declared.client.principals
                 client_role(self, mesh.name, identity, principals=principals, secrets=secrets, key=self.key)
 
-    def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
-        return dynamodb.Table(
-            self,
-            construct_id,
-            table_name=name,
-            partition_key=_text(key),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
-            deletion_protection=self._protected,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            # A table holds nothing that is lost for ever: a deploy writes identities and routes again, looks find the
-            # rest.
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-
-    def _expiring_table(
-        self, construct_id: str, name: str, row: tuple[str, str, str], why_no_copies: str, *, protected: bool
-    ) -> None:
-        """
-        A table whose rows expire, without point-in-time recovery.
-
-        Args:
-            row: Its partition key, its sort key, and the attribute after which a row is deleted.
-            protected: Whether AWS refuses to delete it.
-        """
-        partition, sort, expires = row
-        table = dynamodb.Table(
-            self,
-            construct_id,
-            table_name=name,
-            partition_key=_text(partition),
-            sort_key=_text(sort),
-            time_to_live_attribute=expires,
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
-            deletion_protection=protected,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        accept(table, "AwsSolutions-DDB3", why_no_copies)
-
     def _verify_function(self, mesh: str, platform: Platform) -> None:
         """
         The function that reads what proxies read and says what is wrong with it; operators may invoke it.
@@ -302,7 +262,3 @@ class IdentitiesStack(Stack):
                 *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
-
-
-def _text(name: str) -> dynamodb.Attribute:
-    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
