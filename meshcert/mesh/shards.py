@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     Shards = Mapping[str, Sequence[str]]
 
+SHARDED = ("identities", "services")
+"""The stacks that a shard has a part of."""
 Member = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\*?$", examples=["ledger", "pay-*"])]
 """A name, or the beginning of names before a ``*``."""
 
@@ -36,3 +38,14 @@ def stack_of(kind: str, shards: Shards, name: str) -> str:
         Its name without the mesh's: the kind alone for what no shard names.
     """
     return "-".join([kind, *shards_of(shards, name)[:1]])
+
+
+def stacks_of(kind: str, shards: Shards, names: Iterable[str]) -> list[str]:
+    """
+    The stacks of services or of identities: that of no shard first.
+
+    Args:
+        kind: ``services`` or ``identities``.
+        names: Of all of them.
+    """
+    return list(dict.fromkeys([kind, *(stack_of(kind, shards, name) for name in names)]))
