@@ -30,6 +30,8 @@ The errors that this package raises.
         ├── AcceptedNamesReplaced    peers stop accepting a name in the deploy that brings the next one
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
         ├── RootInUse                a root is removed that a certificate in use leads to
+        ├── RootNotDeclared          a CA of the user's leads to another root than the mesh file names
+        ├── AuthorityUnfit           a CA of the user's cannot do what the mesh file wants, all faults at once
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
         ├── CertificateNotOwned      a certificate was requested for another identity
         ├── VersionQuarantined       a bad rollout: this version is never published again
@@ -209,7 +211,8 @@ class AwsUnavailable(NotReady):
         operation: The call, for example ``secretsmanager:GetSecretValue``.
         resource: The name or ARN that the call was about.
         reason: AWS's error code, or the connection's fault.
-        without_effect: AWS has not done it, for all that is known: it answered, or was not reached.
+        without_effect: AWS has not done it, for all that is known: it was not reached, or has answered that it would
+            not. A fault on its side (HTTP 5xx but 503) says nothing: what was asked for may have been done.
     """
 
     def __init__(self, operation: str, resource: str, reason: str, *, without_effect: bool = False) -> None:
@@ -419,6 +422,10 @@ class MeshInvalid(_Faulty):
 
 class MaterialRejected(_Faulty):
     """Material must not be served. ``faults`` lists everything the pre-flight found."""
+
+
+class AuthorityUnfit(_Faulty):
+    """A CA of the user's cannot sign what the mesh file declares. ``faults`` lists everything at once."""
 
 
 class FilesRejected(MaterialRejected):
@@ -660,6 +667,24 @@ class RootReplaced(Rejected):
             f"both before and after it. Do it in three: first deploy with also_trust in the hierarchy that peers "
             f"trust, and nothing else changed; then move identities; once every task serves its new certificate, "
             f"drop the old hierarchy (docs/trust.md)"
+        )
+
+
+class RootNotDeclared(Rejected):
+    """
+    The chain of a CA of the user's ends in another root than the mesh file names: peers would refuse what it signs.
+
+    Args:
+        authority: ARN of the CA.
+    """
+
+    def __init__(self, authority: str) -> None:
+        self.authority = authority
+        super().__init__(
+            f"{authority}: its chain does not end in the root certificate that the mesh file names for it, which is "
+            f"what peers trust: nothing was published. Compare them (aws acm-pca get-certificate-authority-certificate)"
+            f". If its owner has had it signed under another root, have another CA made there, and move as to a new "
+            f"CA (docs/trust.md)"
         )
 
 

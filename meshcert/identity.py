@@ -69,6 +69,8 @@ class Identity:
         services: The services that serve it, in the order of the mesh file and of a rollout.
         issuer: Who issues its certificates.
         issued_by_deploy: Whether a deploy had the certificate issued, and so perhaps those of many identities at once.
+        has_existing_authority: Whether the CA is the user's: then nothing is revoked there, and its owner sees to its
+            age.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Identity:
     services: tuple[ServiceUse, ...] = ()
     issuer: IssuerName = IssuerName.ACM
     issued_by_deploy: bool = False
+    has_existing_authority: bool = False
 
 
 class Declared(Protocol):

@@ -116,12 +116,26 @@ class PublisherSettings(MeshSettings):
 
 @dataclass(frozen=True)
 class ExportSettings(FunctionSettings):
-    """The export function's environment."""
+    """
+    The export function's environment.
+
+    Args:
+        roots: ``MESHCERT_ROOTS``: the roots of CAs of the user's (:mod:`meshcert.publishing.declared_roots`).
+    """
+
+    roots: str = ""
 
 
 @dataclass(frozen=True)
 class VerifySettings(FunctionSettings):
-    """The verify function's environment."""
+    """
+    The verify function's environment.
+
+    Args:
+        roots: ``MESHCERT_ROOTS``, as the export function's.
+    """
+
+    roots: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,7 @@ class DeploySettings(FunctionSettings):
             (:mod:`meshcert.publishing.declared_bundles`).
         foreign_bundles: ``MESHCERT_FOREIGN_BUNDLES``: digest of the foreign bundles that come from files
             (:mod:`meshcert.deploying.foreign_bundles`).
+        roots: ``MESHCERT_ROOTS``, as the export function's.
         bundle_bucket: ``MESHCERT_BUNDLE_BUCKET``: name of the bucket with the mesh's own SPIFFE bundle; left out:
             it publishes none.
         trust_domain: ``MESHCERT_TRUST_DOMAIN``: the mesh's own, if it publishes its bundle.
@@ -144,6 +159,7 @@ class DeploySettings(FunctionSettings):
     lifecycle_table: str
     trust_bundles: str
     foreign_bundles: str = ""
+    roots: str = ""
     bundle_bucket: str = ""
     trust_domain: str = ""
     published_hierarchies: str = ""

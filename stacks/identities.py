@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -14,6 +14,8 @@ from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh import services_by_identity
 from meshcert.mesh.checks.federation.files import bundles_in_files
+from meshcert.mesh.existing import roots_in_files
+from meshcert.publishing.declared_roots import roots_entry
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
 from stacks.constructs.certificates.client_role import client_role
@@ -23,7 +25,7 @@ from stacks.constructs.certificates.identity import (
     TrustBundleResources,
     declared_bundles,
 )
-from stacks.constructs.certificates.issuance import issuing_rights
+from stacks.constructs.certificates.issuance import issuing_rights, through_secrets_manager
 from stacks.constructs.federation.foreign_domains import ForeignDomains
 from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
@@ -108,12 +110,14 @@ class IdentitiesStack(Stack):
                 # would leave a protected one there, and its name would be taken at the next deploy.
                 protected=False,
             )
+        roots_of_yours = roots_in_files(mesh, ROOT)
+        roots = " ".join(roots_entry(arn, root) for arn, root in roots_of_yours.items())
         export = PythonFunction(
             self,
             "Export",
             name="export",
             platform=platform,
-            settings=ExportSettings(name, identities.table_name),
+            settings=ExportSettings(name, identities.table_name, roots),
             timeout=Duration.seconds(60),
         )
         self._grant(export.role, mesh)
@@ -130,6 +134,7 @@ class IdentitiesStack(Stack):
                 lifecycle.table_name,
                 declared_bundles(mesh, pki.hierarchies),
                 digest_of(map(declared_bundle, in_files.values())) if in_files else "",
+                roots,
                 *published_roots(mesh),
             ),
             timeout=Duration.minutes(5),
@@ -138,7 +143,7 @@ class IdentitiesStack(Stack):
             asynchronous=PUBLISHED_WITHIN,
         )
 
-        self._verify_function(name, platform)
+        self._verify_function(mesh, platform, roots)
 
         bundles = {
             hierarchy: TrustBundleResources(
@@ -147,6 +152,7 @@ class IdentitiesStack(Stack):
                 mesh=mesh,
                 hierarchy=hierarchy,
                 authorities=pki.hierarchies,
+                roots_of_yours=roots_of_yours,
                 key=self.key,
                 deploy=deploy,
             )
@@ -159,13 +165,13 @@ class IdentitiesStack(Stack):
                 mesh=mesh,
                 in_files=in_files,
                 key=self.key,
-                through_secrets_manager=self._through_secrets_manager("KeyOfBundles", *USES_OF_KEY),
+                through_secrets_manager=through_secrets_manager("KeyOfBundles", self.key, *USES_OF_KEY),
                 deploy=deploy,
                 platform=platform,
             )
         own = None
         if mesh.about.published_bundle:
-            use_key = self._through_secrets_manager("KeyOfBundles", "kms:Decrypt")
+            use_key = through_secrets_manager("KeyOfBundles", self.key, "kms:Decrypt")
             own = OwnBundleResources(self, "OwnBundle", mesh=mesh, use_key=use_key, platform=platform)
             own.run_after(*bundles.values())
         served = services_by_identity(mesh)
@@ -181,7 +187,7 @@ class IdentitiesStack(Stack):
                 key=key_in(home, self.key),
                 deploy=deploy,
             )
-            resources.published_after(bundles.values())
+            resources.published_after(bundles)
             if own and home is self:  # a shard comes after this stack
                 own.run_after(resources)
             if declared.client:
@@ -189,19 +195,20 @@ class IdentitiesStack(Stack):
                 principals = declared.client.principals
                 client_role(self, mesh.name, identity, principals=principals, secrets=secrets, key=self.key)
 
-    def _verify_function(self, mesh: str, platform: Platform) -> None:
+    def _verify_function(self, about: Mesh, platform: Platform, roots: str) -> None:
         """
         The function that reads what proxies read and says what is wrong with it; operators may invoke it.
 
         It has a role of its own, so that an operator who has secrets verified can have nothing exported or published.
         """
-        identities, rights = naming.identities_table(mesh), MeshRights(mesh)
+        mesh, rights = about.name, MeshRights.of(about)
+        identities = naming.identities_table(mesh)
         function = PythonFunction(
             self,
             "Verify",
             name="verify",
             platform=platform,
-            settings=VerifySettings(mesh, identities),
+            settings=VerifySettings(mesh, identities, roots),
             timeout=Duration.seconds(60),
         )
         rights.attach(
@@ -209,18 +216,9 @@ class IdentitiesStack(Stack):
             [
                 rights.table("FindIdentity", identities, "dynamodb:GetItem"),
                 rights.identity_secrets("ReadSecrets", "secretsmanager:GetSecretValue"),
-                self._through_secrets_manager("DecryptSecrets", "kms:Decrypt"),
-                rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+                through_secrets_manager("DecryptSecrets", self.key, "kms:Decrypt"),
+                *rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
             ],
-        )
-
-    def _through_secrets_manager(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """A statement on the secrets' key, for what Secrets Manager does on a role's behalf."""
-        return iam.PolicyStatement(
-            sid=sid,
-            actions=list(actions),
-            resources=[self.key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
         )
 
     def _grant(self, role: iam.Role, about: Mesh) -> None:
@@ -230,8 +228,7 @@ class IdentitiesStack(Stack):
         The custom resources wait for the role and so for its policy: the rights are there before they are created, and
         still there while they are deleted.
         """
-        mesh = about.name
-        rights = MeshRights(mesh)
+        mesh, rights = about.name, MeshRights.of(about)
         identities = naming.identities_table(mesh)
         writes_rows = ("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem")
         rights.attach(
@@ -244,7 +241,10 @@ class IdentitiesStack(Stack):
                     "acm:ListTagsForCertificate",
                     "acm:ExportCertificate",
                 ),
-                rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+                *rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+                *rights.authorities_of_yours(
+                    "LookAtAuthorities", "acm-pca:DescribeCertificateAuthority", "acm-pca:ListPermissions"
+                ),
                 rights.secrets(
                     "PublishSecrets",
                     "secretsmanager:DescribeSecret",
@@ -253,7 +253,7 @@ class IdentitiesStack(Stack):
                 ),
                 # The current version may be newer than what ACM gives; then it stays current.
                 rights.identity_secrets("CompareSecrets", "secretsmanager:GetSecretValue"),
-                self._through_secrets_manager("EncryptSecrets", *USES_OF_KEY),
+                through_secrets_manager("EncryptSecrets", self.key, *USES_OF_KEY),
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, CfnWaitConditionHandle, Stack
 
+from stacks.constructs.certificates.existing_authority import NamedAuthority
 from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
 from stacks.constructs.certificates.revocation_bucket import RevocationBucket
 
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from meshcert.mesh import Mesh
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
 
 
 class PkiStack(Stack):
-    """The stack with one root CA, or a root CA and its issuing CA, for each hierarchy of the mesh file."""
+    """The stack with one root CA, or a root CA and its issuing CA, for each hierarchy whose CA is not the user's."""
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh) -> None:
         super().__init__(
@@ -25,10 +27,16 @@ class PkiStack(Stack):
             description=f"meshcert {mesh.name}: private CA hierarchies",
             termination_protection=True,
         )
+        if not any(hierarchy.made for hierarchy in mesh.hierarchies.values()):
+            # A stack has at least one resource. This one is nothing and costs nothing.
+            CfnWaitConditionHandle(self, "NothingMade")
         makes_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
         bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.name) if makes_lists else None
-        self.hierarchies: dict[str, HierarchyAuthorities] = {}
+        self.hierarchies: dict[str, SigningAuthorities] = {}
         for name, hierarchy in mesh.hierarchies.items():
+            if hierarchy.existing:
+                self.hierarchies[name] = NamedAuthority(self, name, existing=hierarchy.existing)
+                continue
             authorities = HierarchyAuthorities(
                 self, name, hierarchy=hierarchy, lists=bucket if hierarchy.writes_lists else None
             )

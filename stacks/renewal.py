@@ -58,8 +58,12 @@ class RenewalStack(Stack):
         )
         self._mesh = mesh.name
         self._own_keys = mesh.has_own_keys
+        self._asks, self._publishes = (
+            bool(declared_endpoints(mesh.trust_domains)),
+            mesh.about.published_bundle is not None,
+        )
         self._platform = platform
-        self._rights = MeshRights(self._mesh)
+        self._rights = MeshRights.of(mesh)
         self._places = [mesh.ecs_place(service) for service in mesh.services]
         self._cluster = mesh.cluster_name
 
@@ -92,8 +96,8 @@ class RenewalStack(Stack):
             mesh=self._mesh,
             identities=len(mesh.identities),
             own_keys=mesh.has_own_keys,
-            federated=bool(declared_endpoints(mesh.trust_domains)),
-            publishes=mesh.about.published_bundle is not None,
+            federated=self._asks,
+            publishes=self._publishes,
         )
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()
@@ -104,6 +108,15 @@ class RenewalStack(Stack):
     def _reads_of_authorities(self) -> tuple[str, ...]:
         """Private CA's certificates are its own; ACM's are asked of ACM."""
         return ("acm-pca:GetCertificateAuthorityCertificate", *(["acm-pca:GetCertificate"] if self._own_keys else ()))
+
+    @property
+    def _reads_of_federation(self) -> tuple[iam.PolicyStatement, ...]:
+        """What operators see of SPIFFE bundles, in a mesh that has any."""
+        rights, fetches = self._rights, naming.bundle_fetches_table(self._mesh)
+        return (
+            *([rights.table("ReadFetches", fetches, "dynamodb:GetItem")] if self._asks else ()),
+            *(rights.own_bundle("ReadOwnBundle", "s3:GetObject") if self._publishes else ()),
+        )
 
     def _queue(self, name: str, *, visibility: Duration, tries: int, kept: Duration) -> WorkQueue:
         return WorkQueue(
@@ -160,8 +173,9 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
-                rights.authorities("ReadAuthorities", *self._reads_of_authorities),
-                rights.signing_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
+                *rights.authorities("ReadAuthorities", *self._reads_of_authorities),
+                # Not under a CA of the user's: it signs for others too, and IAM does not tell whose certificate it is.
+                *rights.own_signing_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
@@ -224,7 +238,7 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
-                rights.authorities(
+                *rights.authorities(
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
@@ -234,6 +248,7 @@ class RenewalStack(Stack):
                 rights.audit("ReadAudit", "logs:FilterLogEvents"),
                 rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
                 rights.function("HaveVerified", "verify"),
+                *self._reads_of_federation,
             ],
         )
         return role

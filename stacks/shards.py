@@ -35,10 +35,11 @@ class ShardStacks:
 
     def stack_of(self, name: str) -> Stack:
         """The stack of a service or an identity; a shard's is made with the first of them."""
+        app: Any = self._home.node.scope
         for shard in shards_of(self._mesh.shards, name):
             if shard not in self._stacks:
                 self._stacks[shard] = Stack(
-                    self._home.node.scope,
+                    app,
                     f"{self._home.node.id}-{shard}",
                     description=f"meshcert {self._mesh.name}: {self._holds} of the shard {shard}",
                     termination_protection=self._mesh.about.deletion_protection,

@@ -188,7 +188,9 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
 
 def _asked_before(known: _Deploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
-    if not known.mesh.network.existing and not known.mesh.cluster.existing:
+    mesh = known.mesh
+    has_authorities = any(hierarchy.existing for hierarchy in mesh.hierarchies.values())
+    if not (mesh.network.existing or mesh.cluster.existing or has_authorities):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
     return verify_aws.main(["--before", "--mesh", str(known.file), *profile])

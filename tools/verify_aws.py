@@ -21,6 +21,7 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - iam: SimulateCustomPolicy, SimulatePrincipalPolicy
 - kms: DescribeKey, GetKeyRotationStatus
 - lambda: GetFunctionConfiguration, ListEventSourceMappings
+- s3: GetBucketPublicAccessBlock, GetObject
 - scheduler: GetSchedule
 - secretsmanager: DescribeSecret, GetResourcePolicy, ListSecretVersionIds
 - servicediscovery: DiscoverInstances, GetNamespace, GetService

@@ -51,6 +51,8 @@ class SimulatedRoot:
         del certificate_authority_arn
         return self.root_pem
 
+    root = certificate
+
     def not_after(self, certificate_authority_arn: str) -> dt.datetime:
         """The end of its validity."""
         del certificate_authority_arn

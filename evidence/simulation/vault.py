@@ -43,11 +43,14 @@ class InMemoryVault:
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
         """DescribeSecret."""
-        holders = self._secret(secret_id).holders
-        return {
-            version: frozenset(label for label, holder in holders.items() if holder == version)
-            for version in holders.values()
-        }
+        labels: dict[str, set[str]] = {}
+        for label, version in self._secret(secret_id).holders.items():
+            labels.setdefault(version, set()).add(label)
+        return {version: frozenset(own) for version, own in labels.items()}
+
+    def current_version(self, secret_id: str) -> str:
+        """The version with AWSCURRENT; simulated tasks look a hundred thousand times."""
+        return self._secret(secret_id).holders[CURRENT]
 
     def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
         """PutSecretValue; ResourceExistsException is what the adapter ignores."""

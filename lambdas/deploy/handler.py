@@ -55,6 +55,7 @@ def build() -> Deployment:
         routes=RouteTableRows(tables.Table(naming.routes_table(settings.mesh))),
         bundles=read_bundles(settings.trust_bundles),
         issuing=ports.issuing,
+        authorities=ports.authorities,
         values=ports.values,
         foreign_bundles=settings.foreign_bundles,
         published_roots=PublishedRoots(

@@ -67,9 +67,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             failed.
     """
     del event, context
-    outcome, bundle = publish_own_bundle(build())
+    own = build()
+    in_place = False
+    try:
+        outcome, bundle = publish_own_bundle(own)
+        in_place = True
+    finally:
+        # Of every run, so that the alarm lasts as long as its cause.
+        metrics.add_metric(name="OwnBundleInPlace", unit=MetricUnit.Count, value=int(in_place))
     if outcome is OwnOutcome.PUBLISHED:
         logger.info("published", extra={"sequence": bundle.sequence, "roots": len(bundle.usable)})
-    # Of every run that found it there, or put it there: an alarm lasts as long as its cause.
-    metrics.add_metric(name="OwnBundleInPlace", unit=MetricUnit.Count, value=1)
     return {"outcome": str(outcome), "sequence": bundle.sequence}

@@ -20,6 +20,7 @@ from meshcert.aws.tables.identities import Identities
 from meshcert.clock import SystemClock
 from meshcert.errors import Fault, IdentityMissing, MeshcertError, RequestInvalid
 from meshcert.printable import json_line
+from meshcert.publishing.declared_roots import DeclaredRoots
 from meshcert.publishing.verify import verify_published
 from meshcert.settings import VerifySettings
 
@@ -61,7 +62,7 @@ def build() -> VerifyPorts:
     return VerifyPorts(
         table=Identities(table, settings.mesh),
         values=SecretsManager(boto3.client("secretsmanager", config=config)),
-        authorities=PrivateCa(boto3.client("acm-pca", config=config)),
+        authorities=PrivateCa(boto3.client("acm-pca", config=config), roots=DeclaredRoots(settings.roots)),
         clock=SystemClock(),
     )
 

@@ -7,6 +7,7 @@ Codes are grouped by what a caller can do about them. For a code in no group, th
 from __future__ import annotations
 
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -124,7 +125,7 @@ REFUSED = frozenset(
 
 _UNREACHABLE = (ConnectionError, HTTPClientError, IncompleteReadError, CredentialRetrievalError, MetadataRetrievalError)
 _NOT_SENT = (EndpointConnectionError, ConnectTimeoutError, CredentialRetrievalError, MetadataRetrievalError)
-_SERVER_ERRORS = 500
+_SERVER_ERRORS = HTTPStatus.INTERNAL_SERVER_ERROR
 _DEPLOY_AGAIN = "Deploy the stacks again: CloudFormation creates it"
 
 
@@ -173,5 +174,7 @@ def _translate(exc: ClientError | BotoCoreError, operation: str, resource: str, 
         return IdentityMissing(resource, _DEPLOY_AGAIN)
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in TRANSIENT or (code not in REFUSED and status >= _SERVER_ERRORS):
-        return AwsUnavailable(operation, resource, code, without_effect=True)
+        # What has failed on AWS's side may have come to an end there. 503 alone says that it was not begun.
+        failed_there = status >= _SERVER_ERRORS and status != HTTPStatus.SERVICE_UNAVAILABLE
+        return AwsUnavailable(operation, resource, code, without_effect=not failed_there)
     return AwsRefused(operation, resource, code, message)

@@ -17,6 +17,7 @@ from meshcert.clock import SystemClock
 from meshcert.issuing.issuing_once import Issuing
 from meshcert.issuing.own_material import OwnMaterial
 from meshcert.issuing.sources import MaterialSources
+from meshcert.publishing.declared_roots import DeclaredRoots
 from meshcert.publishing.export import Sources
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from meshcert.identity import IdentityTable
     from meshcert.publishing.ports import PublishedValues
-    from meshcert.settings import FunctionSettings
+    from meshcert.settings import DeploySettings, ExportSettings
 
 
 class ExportPorts(NamedTuple):
@@ -36,15 +37,17 @@ class ExportPorts(NamedTuple):
         issuing: What has certificates of AWS Private CA issued.
         values: Reads current values, so that an older certificate does not replace a newer one.
         table: The identities.
+        authorities: CAs, looked at as their owners keep them.
     """
 
     sources: Sources
     issuing: Issuing
     values: PublishedValues
     table: IdentityTable
+    authorities: PrivateCa
 
 
-def export_ports(settings: FunctionSettings, tables: Any, config: Config, acm: Config) -> ExportPorts:
+def export_ports(settings: ExportSettings | DeploySettings, tables: Any, config: Config, acm: Config) -> ExportPorts:
     """
     The ports of one process; creating them makes no call to AWS.
 
@@ -54,11 +57,11 @@ def export_ports(settings: FunctionSettings, tables: Any, config: Config, acm: C
     """
     mesh = settings.mesh
     clock, vault = SystemClock(), SecretsManager(boto3.client("secretsmanager", config=config))
-    authorities = PrivateCa(boto3.client("acm-pca", config=config), clock)
+    authorities = PrivateCa(boto3.client("acm-pca", config=config), clock, DeclaredRoots(settings.roots))
     requests = Issuances(
         tables.Table(naming.issuances_table(mesh)), boto3.client("kms", config=config), naming.key_alias(mesh)
     )
     issuing = Issuing(mesh, IssuanceParameters(boto3.client("ssm", config=config), mesh), requests, authorities, clock)
     certificates = MaterialSources(Acm(boto3.client("acm", config=acm)), OwnMaterial(authorities, issuing))
     table = Identities(tables.Table(settings.identities_table), mesh)
-    return ExportPorts(Sources(certificates, authorities, vault, clock), issuing, vault, table)
+    return ExportPorts(Sources(certificates, authorities, vault, clock), issuing, vault, table, authorities)

@@ -10,7 +10,10 @@ from botocore.exceptions import ClientError
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.clock import SystemClock
 from meshcert.errors import AwsRefused, AwsUnavailable, CertificatePending, CertificateUnusable, IdentityMissing
+from meshcert.issuing.existing_authority import SeenAuthority, seen_authority
+from meshcert.material import split_certificates
 from meshcert.material.certificate_facts import certificate_facts
+from meshcert.publishing.declared_roots import DeclaredRoots
 
 if TYPE_CHECKING:
     from meshcert.clock import Clock
@@ -29,27 +32,41 @@ class PrivateCa:
     Args:
         client: boto3's ``acm-pca`` client.
         clock: Tells when a cached answer is too old; by default the machine's clock.
+        roots: The roots that CAs of the user's have to lead to.
     """
 
-    def __init__(self, client: Any, clock: Clock | None = None) -> None:
+    def __init__(self, client: Any, clock: Clock | None = None, roots: DeclaredRoots | None = None) -> None:
         self._client = client
         self._clock = clock or SystemClock()
+        self._roots = roots or DeclaredRoots()
         self._ends: dict[str, tuple[dt.datetime, dt.datetime]] = {}
 
     def certificate(self, certificate_authority_arn: str) -> str:
         """See :meth:`meshcert.publishing.ports.CertificateAuthorities.certificate`."""
+        return self._complete_chain(certificate_authority_arn)[0]
+
+    def root(self, certificate_authority_arn: str) -> str:
+        """See :meth:`meshcert.publishing.ports.CertificateAuthorities.root`."""
+        root = self._complete_chain(certificate_authority_arn)[-1]
+        self._roots.require(certificate_authority_arn, root)
+        return root
+
+    def _complete_chain(self, certificate_authority_arn: str) -> list[str]:
+        """A CA's own certificate, and those of its issuers up to the root."""
         with aws_errors("acm-pca:GetCertificateAuthorityCertificate", certificate_authority_arn):
             answer = self._client.get_certificate_authority_certificate(
                 CertificateAuthorityArn=certificate_authority_arn
             )
-        return str(answer["Certificate"])
+        return [str(answer["Certificate"]), *split_certificates(str(answer.get("CertificateChain", "")))]
 
     def not_after(self, certificate_authority_arn: str) -> dt.datetime:
         """See :meth:`meshcert.lifecycle.ports.Authorities.not_after`."""
         now = self._clock.now()
         asked_at, end = self._ends.get(certificate_authority_arn, (None, now))
         if asked_at is None or now - asked_at >= _KEPT:
-            end = certificate_facts(self.certificate(certificate_authority_arn)).not_after
+            # What it signs ends with the first certificate of its chain that ends.
+            chain = self._complete_chain(certificate_authority_arn)
+            end = min(certificate_facts(certificate).not_after for certificate in chain)
             self._ends[certificate_authority_arn] = (now, end)
         return end
 
@@ -101,6 +118,17 @@ class PrivateCa:
             answer = self._client.describe_certificate_authority(CertificateAuthorityArn=certificate_authority_arn)
         revocation = answer["CertificateAuthority"].get("RevocationConfiguration", {})
         return bool(revocation.get("CrlConfiguration", {}).get("Enabled"))
+
+    def seen(self, certificate_authority_arn: str) -> SeenAuthority:
+        """See :meth:`meshcert.deploying.existing_authorities.ExistingAuthorities.seen`."""
+        with aws_errors("acm-pca:DescribeCertificateAuthority", certificate_authority_arn):
+            described = self._client.describe_certificate_authority(CertificateAuthorityArn=certificate_authority_arn)
+        with aws_errors("acm-pca:ListPermissions", certificate_authority_arn):
+            pages = self._client.get_paginator("list_permissions").paginate(
+                CertificateAuthorityArn=certificate_authority_arn
+            )
+            permissions = pages.build_full_result()["Permissions"]
+        return seen_authority(described["CertificateAuthority"], permissions)
 
     def issue(self, request: CertificateRequest) -> str:
         """See :meth:`meshcert.issuing.issuing_once.SigningAuthority.issue`."""

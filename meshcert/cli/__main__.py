@@ -33,6 +33,7 @@ from meshcert.cli.options import (
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
+from meshcert.cli.status.bundles import bundles_seen, show_bundles
 from meshcert.cli.status.files import files_served, show_files
 from meshcert.cli.status.shown import show_status
 from meshcert.cli.survey import require_declared, sight, survey, usage
@@ -108,17 +109,19 @@ def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as
     What is declared, issued, published and served.
 
     For each identity, and for each task that serves it: version, serial number, time left, how much of the lifetime is
-    gone, what is wrong and what to do.
+    gone, what is wrong and what to do. Of a whole mesh with federation also its SPIFFE bundles, by the mesh file.
     """
     mesh = chosen.account()
     surveyed = survey(mesh, names, tell_aside)
     served = files_served(mesh, chosen.services_of_files()) if surveyed.whole else []
+    bundles = bundles_seen(mesh, chosen.declared() if surveyed.whole else None)
     if as_document:
         identities = [one.document() for one in surveyed.sights]
-        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), files=served)
+        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), files=served, bundles=bundles)
     else:
         show_status(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
         show_files(Screen(), served, mesh.observers.clock.now())
+        show_bundles(Screen(), bundles, mesh.observers.clock.now())
     sys.exit(surveyed.exit_code)
 
 

@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from meshcert import naming
 from meshcert.aws.audit_log import history
+from meshcert.aws.bundle_object import S3BundleObject
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.aws.errors import aws_errors
 from meshcert.aws.functions.verify import VerifyFunction
@@ -20,6 +21,7 @@ from meshcert.aws.queues.orders import OrdersQueue
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.aws.tables.bundle_fetches import BundleFetches
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from meshcert.federation.ports import FetchNote, StoredBundle
     from meshcert.identity import Declared
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
@@ -109,6 +112,8 @@ class Account:
         values: Values of secrets, keys among them: only `credentials` reads them, and the operator role may not.
         files: What instances of a service report of files of the user's.
         has_list: Whether a CA, by its ARN, writes a revocation list.
+        fetches: What is remembered of a foreign trust domain's bundle endpoint.
+        own_bundle: The mesh's own SPIFFE bundle where partners fetch it.
         policy: The defaults and the environment's settings: the same as the renewal function's only if it was given the
             same ones.
     """
@@ -125,6 +130,8 @@ class Account:
     policy: Policy = field(default_factory=Policy)
     pauses: Pauses = time
     has_list: Callable[[str], bool] = lambda _authority: False
+    fetches: Callable[[str], FetchNote | None] = lambda _trust_domain: None
+    own_bundle: Callable[[], StoredBundle | None] = lambda: None
     files: Callable[[str, Collection[str]], Mapping[str, tuple[FileServed, ...]]] = lambda _service, _instances: {}
 
 
@@ -189,8 +196,17 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         history=lambda identity, since: history(logs, log_group, identity, since),
         files=rows.files_of,
         has_list=authorities.has_list,
+        fetches=BundleFetches(table(naming.bundle_fetches_table(mesh))).find,
+        own_bundle=lambda: _own_bundle(mesh, session.region_name, client),
         policy=policy,
     )
+
+
+def _own_bundle(mesh: str, region: str, client: Callable[[str], Any]) -> StoredBundle | None:
+    """The mesh's own bundle; its bucket's name has the account's number."""
+    with aws_errors("sts:GetCallerIdentity", mesh):
+        account = client("sts").get_caller_identity()["Account"]
+    return S3BundleObject(client("s3"), naming.bundle_bucket(mesh, account, region)).find()
 
 
 class _Shared:

@@ -29,7 +29,10 @@ CLOSES_NOW = (
 
 
 def has_lists(account: Account, looked: Sight) -> bool | None:
-    """Whether the CA that signs the identity's certificates writes a revocation list; None if it does not say so."""
+    """Whether proxies read a revocation list of the CA that signs for the identity; None if it does not say so."""
+    if looked.seen.identity.has_existing_authority:
+        # It may write one, and no proxy of the mesh reads it.
+        return False
     try:
         return account.has_list(looked.seen.identity.certificate_authority_arns[0])
     except (IndexError, MeshcertError):
@@ -44,7 +47,9 @@ def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str
         reason: In the operator's own words.
         lists: From :func:`has_lists`.
     """
-    given_up, now = _given_up(looked, reason), looked.seen.now
+    given_up, now, identity = _given_up(looked, reason), looked.seen.now, looked.seen.identity
+    ours = not identity.has_existing_authority
+    why = "too little is known of it" if ours else f"its CA is yours: {identity.certificate_authority_arns[0]}"
     yield (
         f"{looked.name} gets another key. Once every task serves it, and those with the old key have ended, these are "
         "revoked for good:"
@@ -52,7 +57,7 @@ def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str
     for each in given_up:
         serial = f"serial …{each.serial_number[-SHORT:]}" if each.serial_number else "serial number not known"
         until = f"until {_span(each.not_after, now)}" if each.not_after else "its end is not known"
-        by_hand = "" if each.can_be_revoked else "; revoke it by hand, too little is known of it"
+        by_hand = "" if each.can_be_revoked else f"; revoke it by hand, {why}"
         yield f"  {short(each.version)}  {serial}, {until}{by_hand}"
     latest = max((each.not_after for each in given_up if each.not_after), default=None)
     listed = (
@@ -60,7 +65,8 @@ def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str
         "their poll_interval_s, and what is open ends within max_connection_duration_s"
     )
     until = f"until {_span(latest, now)}" if latest else "until it ends"
-    unlisted = f"its CA writes no revocation list, so peers accept the old key {until}, revoked or not"
+    nothing = "its CA writes no revocation list" if ours else "proxies read no revocation list of its CA"
+    unlisted = f"{nothing}, so peers accept the old key {until}, revoked or not"
     if lists is None:
         yield f"whether its CA writes a revocation list is not known. If it does, {listed}. If not, {unlisted}"
     else:

@@ -157,7 +157,14 @@ def usage(sights: Sequence[Sight], declared: Mesh | None) -> BilledParts:
             polls[use.name] = Poll(service.desired_count if service else 0, secrets, use.poll_interval_s)
     for name, poll in declared_polls(declared).items() if declared else ():
         polls[name] = replace(poll, tasks=polls[name].tasks) if name in polls else poll
-    authorities = len({arn for identity in identities for arn in identity.certificate_authority_arns})
+    authorities = len(
+        {
+            arn
+            for identity in identities
+            if not identity.has_existing_authority
+            for arn in identity.certificate_authority_arns
+        }
+    )
     short_lived = short_lived_authorities(declared) if declared else 0
     issuers = {identity.issuer for identity in identities}
     return BilledParts(

@@ -31,6 +31,6 @@ def readiness_stop_s(drain_s: float = DRAIN_S) -> float:
     return drain_s + STOP_MARGIN_S
 
 
-def envoy_stop_s(drain_s: float = DRAIN_S) -> float:
+def envoy_stop_s(drain_s: float = DRAIN_S, application_stop_s: float = APPLICATION_STOP_S) -> float:
     """``stopTimeout`` of Envoy's container: signalled alone it drains, and it outlasts the application in any case."""
-    return max(drain_s, APPLICATION_STOP_S) + STOP_MARGIN_S
+    return max(drain_s, application_stop_s) + STOP_MARGIN_S

@@ -16,6 +16,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from meshcert.deploying.existing_authorities import read_existing, refuse_exchanged_root, require_fit
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
 from meshcert.deploying.properties import read_identity, read_trust_bundle
 from meshcert.deploying.published_roots import refuse_unpublished_root
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshcert.clock import Clock
+    from meshcert.deploying.existing_authorities import ExistingAuthorities
     from meshcert.deploying.published_roots import PublishedRoots
     from meshcert.deploying.routes import RouteRows
     from meshcert.identity import Identity, IdentityTable
@@ -72,6 +74,7 @@ class Deployment:
         routes: The table ``routes``; it exists if a service of the mesh has a route table.
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
         issuing: Has certificates issued, for identities of AWS Private CA.
+        authorities: CAs of the user's, which a deploy looks at before it has anything signed.
         values: Reads current values, so that their older certificates do not replace newer ones.
         foreign_bundles: Digest of the foreign bundles that the stacks declare from files.
         published_roots: Those of the mesh's own bundle; None if it publishes none.
@@ -85,6 +88,7 @@ class Deployment:
     routes: RouteRows
     bundles: Mapping[str, DeclaredBundle]
     issuing: Issuing
+    authorities: ExistingAuthorities
     values: PublishedValues
     patience_s: float = 60.0
     foreign_bundles: str = ""
@@ -125,6 +129,10 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
         order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
         refuse_dropped_root(order, event, deployment.table)
+        refuse_exchanged_root(order.hierarchy, event, deployment.table)
+        if wanted := read_existing(properties):
+            authorities, clock = deployment.authorities, deployment.sources.clock
+            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:
@@ -157,7 +165,10 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
 
 
 def _export(identity: Identity, row: Identity | None, deployment: Deployment) -> ExportResult:
-    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=True)
+    # A way back leads to another certificate. The same one that looks older than what is published is an answer of
+    # ACM's that lags behind a renewal: it is asked again.
+    leaves = row is None or row.certificate_arn != identity.certificate_arn
+    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=leaves)
     # An identity that leaves Private CA may be renewed there at this moment, and what comes of it published over this.
     before = row.certificate_arn if row and row.issuer is IssuerName.PRIVATE_CA else None
     # Only now, so that the row always shows what is published; the check of names above relies on that.

@@ -97,6 +97,7 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
             for service in properties["Services"]
         ),
         issuer=IssuerName(issuer),
+        has_existing_authority=properties.get("ExistingAuthority") == "true",
     )
 
 

@@ -94,7 +94,7 @@ def refuse_unpublished_root(
         # The first bundle is still to come, and no partner has an older one.
         return
     for root in sorted(roots):
-        since = (usable or {}).get(key_of(sources.authorities.certificate(root))) if _id(root) in declared else None
+        since = (usable or {}).get(key_of(sources.authorities.root(root))) if _id(root) in declared else None
         if since is None or now < since:
             raise RootNotPublished(identity.name, root, since)
 

@@ -7,21 +7,22 @@ lost, it is built anew; at worst, a wait begins again.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from meshcert.bounded_json import read_json
-from meshcert.clock import believed
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
 from meshcert.lifecycle.orders import RENEW, ROLL_BACK, Order
+from meshcert.lifecycle.stored_values import plain, read_named, read_optional, read_record, read_texts, read_time
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 SCHEMA = 1
 _CERTIFICATES_KEPT = 8
 _MESSAGES_KEPT = 8
-_TIMES = {"at", "since", "not_before", "not_after", "revoked_at", "earlier_at", "left_at"}
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,8 @@ class Memory:
         looked_at: When everything was last seen in one look.
         failures: Steps that failed last time, by name.
         compromise: What is known of a compromised key; None if nobody ever said so.
+        waiting: Further orders about compromised keys, which come after ``order``: each may be about other versions.
+        authorities: The CA of each ACM certificate that ``certificates`` names; Private CA's own names say theirs.
     """
 
     publication: CurrentVersion | None = None
@@ -162,13 +165,21 @@ class Memory:
     looked_at: dt.datetime | None = None
     failures: dict[str, Failure] = field(default_factory=dict)
     compromise: KeyCompromise | None = None
+    waiting: tuple[Order, ...] = ()
+    authorities: dict[str, str] = field(default_factory=dict)
 
-    def knowing(self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = ()) -> Memory:
+    def knowing(
+        self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = (), authority: str = ""
+    ) -> Memory:
         """A copy with the certificate of a serial number added; those of versions with a label are always kept."""
         others = {serial: known for serial, known in self.certificates.items() if serial != serial_number}
         latest = list(others)[-(_CERTIFICATES_KEPT - 1) :]
         kept = {serial: known for serial, known in others.items() if serial in latest or known.version in labelled}
-        return replace(self, certificates=kept | {serial_number: certificate})
+        kept |= {serial_number: certificate}
+        authorities = self.authorities | ({certificate.certificate_arn: authority} if authority else {})
+        named = {known.certificate_arn for known in kept.values()}
+        authorities = {arn: authority for arn, authority in authorities.items() if arn in named}
+        return replace(self, certificates=kept, authorities=authorities)
 
     def holding(self, version: str) -> KnownCertificate | None:
         """The certificate that a version holds; None if it is not known."""
@@ -181,6 +192,12 @@ class Memory:
         Failures are forgotten: an operator who orders something has fixed the cause, or wants to see it tried again.
         """
         return replace(self, order=order, messages=(*self.messages, message)[-_MESSAGES_KEPT:], failures={})
+
+    def next_order(self) -> Memory:
+        """A copy whose order is the next of those that wait; the same one if none does, or an order is open."""
+        if self.order or not self.waiting:
+            return self
+        return replace(self, order=self.waiting[0], waiting=self.waiting[1:])
 
     def renewing(self, version: str, at: dt.datetime) -> Memory:
         """A copy with a renewal that was asked for; an order to renew is thereby carried out."""
@@ -234,7 +251,7 @@ class Memory:
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
-        return json.dumps({"schema": SCHEMA, **vars(self)}, default=_plain, separators=(",", ":"))
+        return json.dumps({"schema": SCHEMA, **vars(self)}, default=plain, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Memory:
@@ -248,19 +265,23 @@ class Memory:
             document = read_json(text)
             if document.pop("schema") != SCHEMA:
                 return cls()
+            authorities, compromise = document.get("authorities", {}), document.get("compromise")
+            if compromise:
+                certificates = [read_record(CompromisedCertificate, each) for each in compromise["certificates"]]
+                compromise |= {"certificates": tuple(certificates)}
             return cls(
-                publication=_read(CurrentVersion, document["publication"]),
-                renewal=_read(RenewalRequest, document["renewal"]),
-                rollouts={name: _read(BegunRollout, rollout) for name, rollout in document["rollouts"].items()},
-                quarantine=_read(Quarantine, document["quarantine"]),
-                order=_read(Order, document["order"]),
-                messages=tuple(document["messages"]),
-                certificates={
-                    serial: _read(KnownCertificate, known) for serial, known in document["certificates"].items()
-                },
-                looked_at=_field("at", document["looked_at"]),
-                failures={name: _read(Failure, failure) for name, failure in document["failures"].items()},
-                compromise=_read_compromise(document.get("compromise")),
+                publication=read_optional(CurrentVersion, document["publication"]),
+                renewal=read_optional(RenewalRequest, document["renewal"]),
+                rollouts=read_named(BegunRollout, document["rollouts"]),
+                quarantine=read_optional(Quarantine, document["quarantine"]),
+                order=read_optional(Order, document["order"]),
+                messages=read_texts(document["messages"]),
+                certificates=read_named(KnownCertificate, document["certificates"]),
+                looked_at=read_time(document["looked_at"]) if document["looked_at"] else None,
+                failures=read_named(Failure, document["failures"]),
+                compromise=read_optional(KeyCompromise, compromise),
+                waiting=tuple(read_record(Order, order) for order in document.get("waiting", ())),
+                authorities=dict(zip(authorities, read_texts(authorities.values()), strict=True)),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
@@ -273,24 +294,3 @@ A change of the memory: a function from the present memory to the new one.
 A run has one memory, with one owner. Other code describes how the memory changes and holds no copy of it, so nothing
 that was forgotten meanwhile comes back.
 """
-
-
-def _plain(value: Any) -> Any:
-    # dataclasses.asdict makes deep copies, which is slow, and a fleet's memory is written at every look.
-    return value.isoformat() if isinstance(value, dt.datetime) else vars(value)
-
-
-def _read(kind: Any, value: dict[str, Any] | None) -> Any:
-    return None if value is None else kind(**{name: _field(name, entry) for name, entry in value.items()})
-
-
-def _read_compromise(value: dict[str, Any] | None) -> KeyCompromise | None:
-    if value is None:
-        return None
-    certificates = tuple(_read(CompromisedCertificate, each) for each in value["certificates"])
-    compromise: KeyCompromise = _read(KeyCompromise, value | {"certificates": certificates})
-    return compromise
-
-
-def _field(name: str, value: Any) -> Any:
-    return believed(dt.datetime.fromisoformat(value)) if value and name in _TIMES else value

@@ -10,6 +10,7 @@ from pydantic import Field, Strict
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.identity import IssuerName
+from meshcert.issuing.existing_authority import AUTHORITY_ARN
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
@@ -68,13 +69,39 @@ class Subject(Part):
     """X.509 C: two capital letters."""
 
 
-class Hierarchy(Part):
-    """A root CA, and the issuing CA below it if there are two tiers."""
+class ExistingAuthority(Part):
+    """A CA of yours: nobody looks it up or changes it; a first deploy and `make verify-aws` say what is amiss there."""
 
-    tiers: Literal[1, 2] = Field(examples=[2])
-    """1: the root signs the certificates itself; 2: an issuing CA does."""
+    arn: Annotated[
+        str,
+        Field(
+            pattern=f"^{AUTHORITY_ARN}$",
+            examples=[
+                "arn:aws:acm-pca:us-west-1:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
+            ],
+        ),
+    ]
+    """ARN of the CA that signs the certificates, of this account or shared with it by AWS RAM; of this region."""
+    root: str = Field(min_length=1, max_length=255, examples=["corporate-root.pem"])
+    """PEM file with the root certificate that its chain ends in, from the repository's root: what peers trust."""
+    permit_acm: Annotated[bool, Strict()] = False
+    """`true`: a deploy gives ACM the permission to renew under a CA of this account. Left out: it has it already."""
+
+    @property
+    def account(self) -> str:
+        """The account that owns it, twelve digits."""
+        return self.arn.split(":")[4]
+
+
+class Hierarchy(Part):
+    """A root CA, and the issuing CA below it if there are two tiers; or a CA of yours."""
+
+    tiers: Literal[1, 2] | None = Field(default=None, examples=[2])
+    """1: the root signs the certificates itself; 2: an issuing CA does. Left out with `existing` alone."""
+    existing: ExistingAuthority | None = None
+    """A CA of yours signs the certificates; then a deploy makes none."""
     key_algorithm: CaKeyAlgorithm = Field(examples=["EC_prime256v1"])
-    """Key algorithm of its CAs; with `acm`, the identities' keys must be of the same family, RSA or EC."""
+    """Key algorithm of its CAs, made or yours; with `acm`, identities' keys must be of the same family, RSA or EC."""
     usage: Usage = Usage.GENERAL_PURPOSE
     """Of the CA that signs certificates: `short_lived` costs an eighth, for issuer `acm-pca` alone; 7 days at most."""
     subject: Subject = Subject()
@@ -91,6 +118,11 @@ class Hierarchy(Part):
     """`crl`: its CAs write revocation lists, and whoever trusts it refuses peers that are in them."""
     stale_lists: Literal["fail_open", "fail_closed"] = "fail_open"
     """Without a list that is still good: `fail_open`: peers pass and the proxies say so; `fail_closed`: refused."""
+
+    @property
+    def made(self) -> int:
+        """How many CAs a deploy makes for it."""
+        return 0 if self.existing else self.tiers or 0
 
     @property
     def signing_algorithm(self) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field, Strict
 
 from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
 from meshcert.mesh.applications.declared import Application, UserId
+from meshcert.mesh.applications.volumes import EfsVolume
 from meshcert.mesh.part import ContainerPath, OutsideClients, Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 from meshcert.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
@@ -39,17 +40,6 @@ class Logs(Part):
 
     group_per_service: Annotated[bool, Strict()] = False
     """`true`: a log group for each service, `/meshcert/MESH/SERVICE`. Left out: one for all, `/meshcert/MESH`."""
-
-
-class EfsVolume(Part):
-    """A file system of Amazon EFS, with a mount target in the mesh's network."""
-
-    file_system_id: Annotated[str, Field(pattern=r"^fs-[0-9a-f]{8,40}$", examples=["fs-0123456789abcdef0"])]
-    """Its id."""
-    access_point_id: Annotated[str, Field(pattern=r"^(fsap-[0-9a-f]{8,40})?$")] = ""
-    """Id of an access point, through which the task sees no more than its folder."""
-    root_directory: Annotated[str, Field(pattern=r"^/[!-~]{0,199}$")] = "/"
-    """Folder to mount; with an access point, that one says it."""
 
 
 class ProxyVolume(Part, title="Volume"):
@@ -110,6 +100,12 @@ class DeclaredService(Part, title="Service"):
     """Number of tasks; with scaler, about how many there will be, for costs and forecasts: none is set."""
     scaler: Annotated[bool, Strict()] = False
     """`true`: the number of tasks is a scaler's of yours; ECS begins with one, and no deploy sets it."""
+    minimum_healthy_percent: Annotated[int, Strict(), Field(ge=0, le=100)] = 100
+    """Share of the tasks that serve on while others are replaced, rounded up; below 100 some stop first."""
+    maximum_percent: Annotated[int, Strict(), Field(ge=100, le=400)] = 200
+    """How many tasks there may be meanwhile, old and new, rounded down."""
+    tags: dict[str, str] = Field(default={}, examples=["{team: orders}"])
+    """Tags of yours: of the service, its tasks, its log group, its security group and its role."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
     """CPU units of a task, as Fargate offers them."""
     memory_mib: Annotated[int, Strict()] = 512
@@ -121,3 +117,9 @@ class DeclaredService(Part, title="Service"):
     def images(self) -> tuple[str, ...]:
         """The images of its containers beside Envoy's."""
         return tuple(part.image for part in (self.application, self.proxy.agent) if part)
+
+    @property
+    def mounts_file_systems(self) -> bool:
+        """Whether its tasks mount a file system of Amazon EFS."""
+        application = self.application.volumes if self.application else ()
+        return any(volume.efs for volume in self.proxy.volumes) or any(volume.efs for volume in application)

@@ -71,8 +71,8 @@ class TrustBundleRequest:
     Args:
         hierarchy: Name of the hierarchy in the mesh file.
         secret_id: ARN of the secret that holds it.
-        root_certificate_authority_arns: The root CAs whose certificates are in it; several while one root replaces
-            another.
+        root_certificate_authority_arns: The root CAs whose certificates are in it, or CAs of the user's whose roots
+            are; several while one root replaces another.
         lists: The revocation lists of all CAs in these hierarchies; empty if they write none.
     """
 
@@ -211,7 +211,7 @@ def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportRe
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
     seen = sources.vault.labels(order.secret_id)
-    roots = [sources.authorities.certificate(arn) for arn in order.root_certificate_authority_arns]
+    roots = dict.fromkeys(sources.authorities.root(arn).strip() for arn in order.root_certificate_authority_arns)
     # A list's reader checks its CA's signature, and a bundle of roots does not contain issuing CAs.
     lists = ((each, sources.authorities.certificate(each.certificate_authority_arn)) for each in order.lists)
     listed = (ListSource(each.bucket, each.key, certificate) for each, certificate in lists)
@@ -237,7 +237,7 @@ def expectation(identity: Identity, authorities: CertificateAuthorities, clock: 
         identity=identity.name,
         names=identity.names,
         peer_rules=identity.peer_rules,
-        trust_anchors=authorities.certificate(identity.root_certificate_authority_arn),
+        trust_anchors=authorities.root(identity.root_certificate_authority_arn),
         at=clock.now(),
     )
 

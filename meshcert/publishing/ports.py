@@ -28,6 +28,16 @@ class CertificateAuthorities(Protocol):
         """
         ...
 
+    def root(self, certificate_authority_arn: str) -> str:
+        """
+        The root certificate in which a CA's chain ends, PEM; a root CA's own.
+
+        Raises:
+            IdentityMissing: If there is no such CA.
+            RootNotDeclared: If the CA is the user's, and the mesh file names another root for it.
+        """
+        ...
+
 
 class Labels(Protocol):
     """Secrets Manager: reads and moves staging labels; cannot read or write a value."""

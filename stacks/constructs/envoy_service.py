@@ -17,7 +17,7 @@ from meshcert import naming
 from meshcert.mesh import proxy_settings, task_settings
 from meshcert.mesh.applications.declared import HTTPS
 from meshcert.mesh.shards import shards_of
-from stacks.constructs.containers.execution_roles import role_that_fetches
+from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from meshcert.mesh.applications.declared import EgressRule
     from meshcert.mesh.part import OutsideClients
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.network import NetworkPlacement
     from stacks.constructs.service_groups import ServiceGroups
     from stacks.runtime import Platform
 
 DNS_TTL = Duration.seconds(5)
+TAGGED = ["AWS::ECS::Service", "AWS::Logs::LogGroup", "AWS::EC2::SecurityGroup", "AWS::IAM::Role"]
+"""What gets the user's tags. Tasks have them of their service, without another task definition."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Surroundings:
     """
 
     mesh: Mesh
-    authorities: Mapping[str, HierarchyAuthorities]
+    authorities: Mapping[str, SigningAuthorities]
     cluster: ecs.ICluster
     placed: NetworkPlacement
     groups: ServiceGroups
@@ -92,17 +94,9 @@ class EnvoyService(Construct):
         log_group = surroundings.logs or self._log_group()
         role = self._task_role()
         settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
-        execution_role, fetching = surroundings.execution_role, []
-        if self._declared.application and self._declared.application.secrets:
-            execution_role, policy = role_that_fetches(
-                self,
-                mesh.name,
-                construct_id,
-                self._declared.application,
-                images=self._declared.images,
-                log_group=log_group.log_group_arn,
-            )
-            fetching = [policy]
+        execution_role, fetching = starting_role(
+            self, mesh.name, self._declared, surroundings.execution_role, log_group=log_group.log_group_arn
+        )
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -141,8 +135,8 @@ class EnvoyService(Construct):
             assign_public_ip=surroundings.placed.public_addresses,
             vpc_subnets=surroundings.placed.tasks,
             security_groups=[self.group],
-            min_healthy_percent=100,
-            max_healthy_percent=200,
+            min_healthy_percent=self._declared.minimum_healthy_percent,
+            max_healthy_percent=self._declared.maximum_percent,
             # No rollback by ECS: its tasks would read the same secret version again (the label must move first).
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=False),
             cloud_map_options=ecs.CloudMapOptions(
@@ -154,6 +148,8 @@ class EnvoyService(Construct):
             health_check_grace_period=self._grace_period(),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
+        for key, value in self._declared.tags.items():
+            Tags.of(self).add(key, value, include_resource_types=TAGGED)
         for identity in self.proxy.identities:
             # An ECS event names the service alone: its tags say whose certificates it is about.
             Tags.of(self.service).add(
@@ -180,7 +176,7 @@ class EnvoyService(Construct):
         if self._egress is None:
             return
         self.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "AWS's APIs")
-        reach_file_systems(self.group, self._surroundings.placed.cidrs, self._declared.proxy)
+        reach_file_systems(self.group, self._surroundings.placed.cidrs, self._declared)
         for rule in self._egress:
             for number in rule.ports:
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)

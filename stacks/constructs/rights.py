@@ -22,15 +22,33 @@ from stacks.findings import accept
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from meshcert.mesh import Mesh
+
 
 _OF_A_CLUSTER = re.compile(r":(service|task)/[^/]+/\*$")
 
 
 @dataclass(frozen=True)
 class MeshRights:
-    """Makes policy statements for one mesh in the stack's account and region."""
+    """
+    Makes policy statements for one mesh in the stack's account and region.
+
+    Args:
+        mesh: Its name.
+        existing_authorities: ARNs of the CAs of the user's that sign for it.
+        has_own_authorities: Whether a deploy makes CAs for it.
+    """
 
     mesh: str
+    existing_authorities: tuple[str, ...] = ()
+    has_own_authorities: bool = True
+
+    @classmethod
+    def of(cls, mesh: Mesh) -> MeshRights:
+        """For the parts of a mesh and the CAs that sign for it."""
+        hierarchies = mesh.hierarchies.values()
+        existing = tuple(each.existing.arn for each in hierarchies if each.existing)
+        return cls(mesh.name, existing, any(each.made for each in hierarchies))
 
     def certificates(self, sid: str, *actions: str) -> iam.PolicyStatement:
         """A statement on the mesh's ACM certificates, recognised by their tag: ACM makes up their ids."""
@@ -45,27 +63,39 @@ class MeshRights:
         """
         return _allow(sid, actions, self.arn("acm", "certificate/*"))
 
-    def authorities(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """A statement on the mesh's CAs, recognised by their tag."""
-        return self._tagged(sid, actions, self.arn("acm-pca", "certificate-authority/*"))
+    def authorities(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
+        """Statements on all CAs that sign for the mesh: its own, and the user's."""
+        return [*self.own_authorities(sid, *actions), *self.authorities_of_yours(f"{sid}OfYours", *actions)]
 
-    def signing_authorities(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """A statement on those of the mesh's CAs that sign certificates of workloads: no root above an issuing CA."""
-        statement = self.authorities(sid, *actions)
+    def own_authorities(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
+        """A statement on the mesh's own CAs, recognised by their tag; none if it has none."""
+        resource = self.arn("acm-pca", "certificate-authority/*")
+        return [self._tagged(sid, actions, resource)] if self.has_own_authorities else []
+
+    def authorities_of_yours(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
+        """A statement on exactly the CAs of the user's that the mesh file names; none if it names none."""
+        return [_allow(sid, actions, *self.existing_authorities)] if self.existing_authorities else []
+
+    def own_signing_authorities(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
+        """A statement on those of the mesh's own CAs that sign certificates of workloads: no root above another CA."""
+        statements = self.own_authorities(sid, *actions)
         # Beside the mesh's tag, under the same operator: both are asked for.
         signs = {f"aws:ResourceTag/{naming.SIGNS_TAG}": naming.SIGNS_CERTIFICATES}
-        statement.add_condition("StringEquals", signs)
-        return statement
+        for statement in statements:
+            statement.add_condition("StringEquals", signs)
+        return statements
 
-    def issuing(self, sid: str) -> iam.PolicyStatement:
+    def issuing(self, sid: str) -> list[iam.PolicyStatement]:
         """
-        A statement to have certificates of workloads issued by those of the mesh's CAs that sign them.
+        Statements to have certificates of workloads issued by the CAs that sign them.
 
         IAM knows the CA and the template, and nothing of names or validity: who has this right may be anybody.
         """
-        statement = self.signing_authorities(sid, "acm-pca:IssueCertificate")
-        statement.add_condition("ArnLike", {"acm-pca:TemplateArn": naming.leaf_template(Aws.PARTITION)})
-        return statement
+        action = "acm-pca:IssueCertificate"
+        statements = [*self.own_signing_authorities(sid, action), *self.authorities_of_yours(f"{sid}OfYours", action)]
+        for statement in statements:
+            statement.add_condition("ArnLike", {"acm-pca:TemplateArn": naming.leaf_template(Aws.PARTITION)})
+        return statements
 
     def issuance_parameters(self, sid: str, *actions: str) -> iam.PolicyStatement:
         """A statement on the parameters that say what may be issued."""

@@ -13,10 +13,11 @@ from meshcert.cli.__main__ import cli
 from meshcert.contract.container import USER_ID
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.applications.declared import Application, ApplicationHealthCheck, EgressRule
+from meshcert.mesh.applications.volumes import ApplicationVolume
 from meshcert.mesh.checks.network.reach import MOST_RULES
 from meshcert.mesh.federation.declared import BundleEndpoint, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
-from meshcert.mesh.issuance import MOST_NAMES, DeclaredClient, DeclaredIdentity
+from meshcert.mesh.issuance import MOST_NAMES, DeclaredClient, DeclaredIdentity, ExistingAuthority
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
 from meshcert.mesh.services import DeclaredProxyContainer, DeclaredService
@@ -55,6 +56,19 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
         assert f"`{name}`" in PAGES[PAGE]
 
 
+def test_every_field_of_a_ca_of_yours_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of `existing` | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in ExistingAuthority.model_fields.items()
+    ]
+
+
 def test_every_field_of_an_application_is_on_the_page() -> None:
     """Default and meaning are the mesh file's own."""
     table = [
@@ -78,6 +92,19 @@ def test_every_field_of_an_identity_is_on_the_page() -> None:
     assert table == [
         (name, "" if field.is_required() else str(field.default), field.description)
         for name, field in DeclaredIdentity.model_fields.items()
+    ]
+
+
+def test_every_field_of_an_applications_volume_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of a volume of `application` | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in ApplicationVolume.model_fields.items()
     ]
 
 

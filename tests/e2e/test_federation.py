@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import json
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,10 @@ from stacks.runtime import Platform
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
 from tests.e2e.grants import Role, unused
 from tests.stacks.synthesis import CONTEXT, ROOT
+from tools.aws_checks import federation
+from tools.aws_checks.account import Account
+from tools.aws_checks.deployment import Deployment
+from tools.aws_checks.verdicts import Verdict
 
 if TYPE_CHECKING:
     import socket
@@ -98,6 +104,7 @@ def test_two_meshes_federate_by_what_each_of_them_publishes(tmp_path: Path, monk
         aws.control("POST", "/_local/scheduler/advance", {"seconds": EVERY_S})
         for mesh, front in fronts.items():
             wait_until(front.has_it, f"{mesh}'s bundle", within_s=180)
+            wait_until(partial(_looks_of, aws, mesh), f"a look of {mesh}", within_s=180)
         published = {mesh: json.loads(front.get()[1]) for mesh, front in fronts.items()}
         for mesh, partner in PARTNERS.items():
             assert _asked(aws, mesh) in {"published", "unchanged"}
@@ -119,6 +126,15 @@ def test_two_meshes_federate_by_what_each_of_them_publishes(tmp_path: Path, monk
                 each for each in unused(role.grants(), role.decisions()) if not each.action.startswith("logs:")
             } == set()
             assert role.denied() == []
+        export = Role(aws, SHOP, naming.EXPORT_ROLE)
+        assert not [each for each in unused(export.grants(), export.decisions()) if each.action.startswith("s3:")]
+        # What ``make verify-aws`` asks about it, and nothing is written.
+        deployed = Deployment(
+            load_mesh(tmp_path / "shop.yaml"), Account(aws.client), "aws", REGION, ACCOUNT, dt.datetime.now(dt.UTC)
+        )
+        findings = [finding for check in federation.CHECKS for finding in check.findings(deployed)]
+        assert len(findings) == 4
+        assert [each for each in findings if each.verdict is not Verdict.CONFIRMED] == []
 
 
 def _assembly(folder: Path, urls: dict[str, str]) -> Path:
@@ -169,6 +185,11 @@ def _run(aws: LocalAws, mesh: str, function: str) -> dict[str, Any]:
     answer = aws.client("lambda").invoke(FunctionName=naming.function(mesh, function), Payload=b"{}")
     told: dict[str, Any] = json.loads(answer["Payload"].read())
     return told
+
+
+def _looks_of(aws: LocalAws, mesh: str) -> int:
+    """How many partners a mesh has looked for."""
+    return int(aws.client("dynamodb").scan(TableName=naming.bundle_fetches_table(mesh), Select="COUNT")["Count"])
 
 
 def _asked(aws: LocalAws, mesh: str) -> str:

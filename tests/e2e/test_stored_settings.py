@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 ROLE = "tasks"
-SETTINGS = gateway_with_backends(300)
 
 
 def _assemble(folder: Path, *proxies: ProxySettings) -> None:
@@ -53,8 +53,9 @@ def test_a_task_reads_the_object_that_its_task_definition_names_and_no_other(
     fresh_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the proxy's own client, with IAM enforced; after a change the right to the old one is gone."""
-    other = SETTINGS._replace(service="other")
-    mine, others = _deployed(fresh_aws, tmp_path / "first", SETTINGS, other)
+    settings = gateway_with_backends(300)
+    other = settings._replace(service="other")
+    mine, others = _deployed(fresh_aws, tmp_path / "first", settings, other)
     arn = f"arn:aws:iam::{fresh_aws.account}:role/{ROLE}-0"
     environ = fresh_aws.environment() | fresh_aws.control("POST", "/_local/iam/session", {"role": arn})
     for name, value in environ.items():
@@ -62,11 +63,11 @@ def test_a_task_reads_the_object_that_its_task_definition_names_and_no_other(
     session = Session.begin(os.environ, lambda: None)
     (tmp_path / "task").mkdir()
     environ["MESHCERT_MATERIAL_DIR"] = str(tmp_path / "task")
-    assert fetch_settings(environ | {PROXY_FROM: mine}, 0.0, session) == SETTINGS.to_json()
+    assert fetch_settings(environ | {PROXY_FROM: mine}, 0.0, session) == settings.to_json()
     with pytest.raises(AwsRefused, match="AccessDenied"):
         fetch_settings(environ | {PROXY_FROM: others}, 0.0, session)
 
-    changed, unchanged = _deployed(fresh_aws, tmp_path / "second", SETTINGS._replace(metrics_port=9100), other)
+    changed, unchanged = _deployed(fresh_aws, tmp_path / "second", settings._replace(metrics_port=9100), other)
 
     assert unchanged == others
     s3 = fresh_aws.client_as(arn, "s3")
@@ -75,18 +76,21 @@ def test_a_task_reads_the_object_that_its_task_definition_names_and_no_other(
     assert denial_of(s3.get_object, Bucket=old.bucket, Key=old.key)
     assert denial_of(s3.list_objects_v2, Bucket=new.bucket)
     kept = fresh_aws.client("s3").get_object(Bucket=old.bucket, Key=old.key)["Body"].read()
-    assert old.open(kept) == SETTINGS.to_json()
+    assert old.open(kept) == settings.to_json()
 
 
 def test_settings_that_are_short_enough_stay_in_the_task_definition(tmp_path: Path) -> None:
     """To the byte as they were, and without another right: a mesh of before gets no new tasks."""
     app = App(outdir=str(tmp_path))
     role = iam.Role(Stack(app, "services"), "Role", assumed_by=ecs_tasks())
-    small = next(
-        proxy for backends in range(130, 1, -1) if len((proxy := gateway_with_backends(backends)).to_json()) <= 16_384
-    )
+    more = bisect_right(range(131), LONGEST_IN_ENVIRONMENT, 2, key=lambda count: len(_written(count)))
+    small = gateway_with_backends(more - 1)
     environment = ProxyEnvironment(role, small, role)
 
     assert environment.variables == {PROXY: small.to_json()}
     assert environment.rights == ()
-    assert len(small.to_json()) > LONGEST_IN_ENVIRONMENT * 0.9
+    assert LONGEST_IN_ENVIRONMENT * 0.9 < len(small.to_json()) <= LONGEST_IN_ENVIRONMENT < len(_written(more))
+
+
+def _written(backends: int) -> str:
+    return gateway_with_backends(backends).to_json()

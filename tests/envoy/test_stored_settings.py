@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 BACKENDS = 300
 WITHIN_S = 60.0
-SETTINGS = gateway_with_backends(BACKENDS)
 BUCKET = "cdk-hnb659fds-assets-111122223333-eu-west-1"
 
 
@@ -30,8 +29,9 @@ def test_a_gateway_with_300_backends_starts_and_outlives_its_watcher(
 ) -> None:
     """The object is fetched once: a watcher that is replaced does not need it."""
     # Addresses for names: nobody here would answer 300 questions of Envoy's.
-    backends = tuple(backend._replace(host=LOOPBACK) for backend in SETTINGS.backends)
-    content, digest = stored_settings(SETTINGS._replace(delivery=delivery, backends=backends).to_json())
+    settings = gateway_with_backends(BACKENDS)
+    backends = tuple(backend._replace(host=LOOPBACK) for backend in settings.backends)
+    content, digest = stored_settings(settings._replace(delivery=delivery, backends=backends).to_json())
     api.objects[f"{BUCKET}/{digest}{SUFFIX}"] = content
     container = start(None, MESHCERT_PROXY_FROM=f"s3://{BUCKET}/{digest}{SUFFIX}")
     container.told("secrets-accepted")  # it may take longer than another: Envoy makes 300 clusters first

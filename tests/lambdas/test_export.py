@@ -35,7 +35,7 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     """The handler on a mesh in memory, whose one identity is published."""
     world.ask("Create", IDENTITY)
     nobody: Any = None
-    ports = ExportPorts(world.sources, nobody, world.vault, world.identities)
+    ports = ExportPorts(world.sources, nobody, world.vault, world.identities, nobody)
     return Invocations(handler, lambda: ports, monkeypatch, capsys)
 
 

@@ -12,6 +12,7 @@ from meshcert import naming
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME
 from tests.meshcert.mesh.test_applications import KEY, PARAMETER, SECRET
 from tests.stacks.synthesis import ROOT, Templates, synthesise
+from tests.stacks.test_volumes import FILE_SYSTEM
 
 LONGEST_ROLE = 64
 """Characters (iam:CreateRole)."""
@@ -22,7 +23,19 @@ GIVEN = {
     "environment": {"LOG_LEVEL": "info"},
     "secrets": {"PASSWORD": f"{SECRET}:password::", "USER": f"{SECRET}:user::", "LEVEL": PARAMETER},
     "secret_keys": [KEY],
+    "user": "1000:1000",
+    "cpu": 128,
+    "memory_mib": 256,
+    "stop_timeout_s": 90,
+    "health_check": {"command": ["CMD", "/bin/check"], "retries": 2, "grace_period_s": 60},
+    "volumes": [
+        {"container_path": "/tmp", "tmpfs_mib": 64},  # noqa: S108  in the container
+        {"container_path": "/var/cache"},
+        {"container_path": "/data", "efs": {"file_system_id": FILE_SYSTEM}},
+        {"container_path": "/shared", "read_only": True, "efs": {"file_system_id": FILE_SYSTEM}},
+    ],
 }
+DEPLOYED = {"minimum_healthy_percent": 50, "maximum_percent": 150, "tags": {"team": "orders"}}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +43,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """Yelb, whose application server is given everything, and whose page has a scaler."""
     mesh: dict[str, Any] = yaml.safe_load((ROOT / "examples/yelb.yaml").read_text())
     mesh["services"]["appserver"]["application"] |= GIVEN
+    mesh["services"]["appserver"] |= DEPLOYED
     mesh["services"]["ui"]["scaler"] = True
     folder = tmp_path_factory.mktemp("applications")
     (folder / "mesh.yaml").write_text(yaml.safe_dump(mesh, sort_keys=False))
@@ -58,6 +72,7 @@ def test_the_container_has_what_the_mesh_file_says(templates: Templates) -> None
     assert application["Command"] == ["--workers", "4"]
     assert application["WorkingDirectory"] == "/srv"
     assert {each["Name"]: each["Value"] for each in application["Environment"]} == {"LOG_LEVEL": "info", "PORT": "8080"}
+    assert (application["User"], application["Cpu"], application["Memory"]) == ("1000:1000", 128, 256)
     assert {each["Name"]: each["ValueFrom"] for each in application["Secrets"]} == GIVEN["secrets"]
     assert not [name for name in containers if name != "application" and "Secrets" in containers[name]]
 
@@ -66,9 +81,60 @@ def test_a_service_without_them_has_nothing_of_them(templates: Templates) -> Non
     """Its task definition is that of before: the one execution role, and the image's own words."""
     application = _containers(templates, "redis")["application"]
 
-    assert not {"EntryPoint", "Command", "WorkingDirectory", "Secrets"} & set(application)
+    assert set(application) == {
+        *("DependsOn", "Environment", "Essential", "Image", "LinuxParameters", "LogConfiguration", "Name"),
+        *("ReadonlyRootFilesystem", "StopTimeout"),
+    }
     assert application["Environment"] == [{"Name": "PORT", "Value": "6380"}]
     assert json.dumps(_task(templates, "redis")["ExecutionRoleArn"]).startswith('{"Fn::GetAtt": ["ExecutionRole')
+
+
+def test_readiness_waits_for_a_command_that_says_so_and_envoy_outlasts_the_application(templates: Templates) -> None:
+    """A task whose command has not succeeded yet takes no connection; the last container to stop is Envoy's."""
+    containers = _containers(templates, "appserver")
+    check = containers["application"]["HealthCheck"]
+
+    assert (check["Command"], check["Retries"], check["StartPeriod"]) == (["CMD", "/bin/check"], 2, 60)
+    assert {"ContainerName": "application", "Condition": "HEALTHY"} in containers["readiness"]["DependsOn"]
+    assert (containers["application"]["StopTimeout"], containers["envoy"]["StopTimeout"]) == (90, 100)
+    assert {"ContainerName": "application", "Condition": "START"} in _containers(templates, "redis")["readiness"][
+        "DependsOn"
+    ]
+
+
+def test_an_application_writes_where_the_file_says_and_its_root_stays_read_only(templates: Templates) -> None:
+    """In memory for every user, on the task's disk, and on a file system with the right to write or none."""
+    task, application = _task(templates, "appserver"), _containers(templates, "appserver")["application"]
+    role = task["TaskRoleArn"]["Fn::GetAtt"][0]
+    mounts = {each["ContainerPath"]: each["ReadOnly"] for each in application["MountPoints"]}
+    (tmpfs,) = application["LinuxParameters"]["Tmpfs"]
+    rights = [each.actions for each in templates.statements() if each.role == role and "elasticfile" in each.actions[0]]
+
+    assert application["ReadonlyRootFilesystem"] is True
+    assert mounts == {"/var/cache": False, "/data": False, "/shared": True}
+    assert (tmpfs["ContainerPath"], tmpfs["Size"]) == ("/tmp", 64)  # noqa: S108  in the container
+    assert "mode=1777" in tmpfs["MountOptions"]
+    assert rights == [
+        ("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
+        ("elasticfilesystem:ClientMount",),
+    ]
+    assert [volume.get("EFSVolumeConfiguration", {}).get("TransitEncryption") for volume in task["Volumes"]] == [
+        None,
+        "ENABLED",
+        "ENABLED",
+    ]
+
+
+def test_a_service_is_replaced_and_tagged_as_the_file_says(templates: Templates) -> None:
+    """Tasks have their service's tags; a task definition is not registered anew for one."""
+    services = {each.properties["ServiceName"]: each.properties for each in templates.resources("AWS::ECS::Service")}
+    replaced = {name: each["DeploymentConfiguration"] for name, each in services.items()}
+
+    assert (replaced["appserver"]["MinimumHealthyPercent"], replaced["appserver"]["MaximumPercent"]) == (50, 150)
+    assert (replaced["redis"]["MinimumHealthyPercent"], replaced["redis"]["MaximumPercent"]) == (100, 200)
+    assert {"Key": "team", "Value": "orders"} in services["appserver"]["Tags"]
+    assert services["appserver"]["PropagateTags"] == "SERVICE"
+    assert "team" not in json.dumps([services["redis"], _task(templates, "appserver")])
 
 
 def test_the_execution_role_of_a_service_with_secrets_reads_exactly_those(templates: Templates) -> None:

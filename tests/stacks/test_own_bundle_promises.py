@@ -107,7 +107,7 @@ def test_nobody_else_writes_to_the_bucket_and_the_deploy_function_sees_the_one_o
     assert json.dumps(only["Condition"]).count("-publisher") == 1
     assert roles == {
         "s3:PutObject": {"OwnBundlePublisherRole"},
-        "s3:ListBucket": {"OwnBundlePublisherRole", "ExportRole"},
+        "s3:ListBucket": {"OwnBundlePublisherRole", "ExportRole", "Operator"},
     }
 
 

@@ -85,12 +85,10 @@ def test_what_a_shard_imports_is_network_and_key_and_cas_never_a_secret_or_a_cer
         if value.startswith("color-") and ":ExportsOutput" in value
     }
 
-    kinds = {
-        kind for kind in ("Secret", "Certificate", "Published", "Group", "Function", "Table") if kind in str(imported)
-    }
+    never = ("Secret", "Certificate", "Published", "Group", "Function", "Table")
 
     assert imported
-    assert kinds == set()
+    assert [value for value in imported if any(kind in value for kind in never)] == []
 
 
 def test_stacks_are_deployed_in_an_order(mesh_file: Path, tmp_path: Path) -> None:
@@ -113,7 +111,7 @@ def test_every_role_may_what_it_may_without_shards(sharded: Templates, templates
 
 
 def _rights(of: Templates) -> set[str]:
-    names = {role.logical_id: json.dumps(role.properties["RoleName"]) for role in of.resources("AWS::IAM::Role")}
+    names = {role.logical_id: json.dumps(role.properties.get("RoleName")) for role in of.resources("AWS::IAM::Role")}
     return {json.dumps([names[each.role], *_comparable(each)]) for each in of.statements()}
 
 

@@ -9,6 +9,8 @@ from tools.aws_checks import (
     authorities,
     certificates,
     cluster,
+    existing_authorities,
+    federation,
     granted,
     issuances,
     network,
@@ -21,7 +23,7 @@ from tools.aws_checks import (
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Check
 
-BEFORE: tuple[Check[Any], ...] = (*network.CHECKS, *cluster.CHECKS)
+BEFORE: tuple[Check[Any], ...] = (*network.CHECKS, *cluster.CHECKS, *existing_authorities.CHECKS)
 """Checks of what is yours, which a deploy asks before it makes anything."""
 
 CHECKS: tuple[Check[Any], ...] = (
@@ -32,6 +34,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *secrets.CHECKS,
     *rights.CHECKS,
     *granted.CHECKS,
+    *federation.CHECKS,
     *services.CHECKS,
     *renewals.CHECKS,
     *alarms.CHECKS,

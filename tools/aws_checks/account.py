@@ -51,6 +51,8 @@ READS = frozenset(
         "kms:GetKeyRotationStatus",
         "lambda:GetFunctionConfiguration",
         "lambda:ListEventSourceMappings",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetObject",
         "scheduler:GetSchedule",
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetResourcePolicy",
@@ -66,6 +68,7 @@ READS = frozenset(
 """All calls that this command can make, by their IAM names. None of them returns a private key or a passphrase."""
 
 _CLIENTS = {"elasticloadbalancing": "elbv2"}
+_METHODS = {"s3:GetBucketPublicAccessBlock": "get_public_access_block"}
 
 
 def signed_in(profile: str | None, region: str | None) -> tuple[Callable[[str], Any], str]:
@@ -135,7 +138,7 @@ class Account:
         service = _CLIENTS.get(prefix, prefix)
         if service not in self._clients:
             self._clients[service] = self._make_client(service)
-        client, method = self._clients[service], xform_name(operation)
+        client, method = self._clients[service], _METHODS.get(action, xform_name(operation))
         answer: Mapping[str, Any]
         if client.can_paginate(method):
             answer = client.get_paginator(method).paginate(**arguments).build_full_result()

@@ -54,13 +54,13 @@ class StatesSeen:
 
 
 def _hierarchies(deployment: Deployment) -> Iterable[str]:
-    return deployment.mesh.hierarchies
+    """Those of which a deploy makes the CAs; of the others asks :mod:`tools.aws_checks.existing_authorities`."""
+    return [name for name, hierarchy in deployment.mesh.hierarchies.items() if hierarchy.made]
 
 
 def _for_acm(deployment: Deployment) -> Iterable[str]:
     """A short-lived CA signs nothing for ACM."""
-    hierarchies = deployment.mesh.hierarchies.items()
-    return [name for name, hierarchy in hierarchies if hierarchy.usage != SHORT]
+    return [name for name in _hierarchies(deployment) if deployment.mesh.hierarchies[name].usage != SHORT]
 
 
 def _authorities(deployment: Deployment, hierarchy: str) -> StatesSeen:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
-from meshcert.material import ListSource, TrustBundle, join_certificates
+from meshcert.material import ListSource, TrustBundle, join_certificates, split_certificates
 from meshcert.mesh.shards import SHARDED, stacks_of
 from meshcert.publishing.publication import version_labelled
 
@@ -49,6 +49,7 @@ class Deployment:
         partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
         account_id: Twelve digits.
         now: The time, UTC.
+        is_planned: Whether it is yet to be deployed.
     """
 
     mesh: Mesh
@@ -57,6 +58,7 @@ class Deployment:
     region: str
     account_id: str
     now: dt.datetime
+    is_planned: bool = False
 
     @classmethod
     def planned(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
@@ -70,7 +72,8 @@ class Deployment:
             MeshcertError: If the credentials are not accepted.
         """
         caller = account.read("sts:GetCallerIdentity")
-        return cls(mesh, account, caller["Arn"].split(":")[1], region, caller["Account"], now)
+        partition = caller["Arn"].split(":")[1]
+        return cls(mesh, account, partition, region, caller["Account"], now, is_planned=True)
 
     @classmethod
     def find(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
@@ -84,7 +87,7 @@ class Deployment:
             MeshcertError: If the credentials are not accepted.
             NotDeployed: If its stacks are not there.
         """
-        deployment = cls.planned(mesh, account, region, now)
+        deployment = replace(cls.planned(mesh, account, region, now), is_planned=False)
         stack = deployment.stack("identities")
         try:
             account.read("cloudformation:DescribeStacks", StackName=stack)
@@ -203,11 +206,15 @@ class Deployment:
         Private CA's description of a CA of this mesh.
 
         Args:
-            role: ``root`` or ``issuing``; with a single tier, both mean the root CA.
+            role: ``root`` or ``issuing``; with a single tier, both mean the root CA; with one of yours, that one.
 
         Raises:
             IdentityMissing: If the stack has no such CA.
         """
+        if existing := self.mesh.hierarchies[hierarchy].existing:
+            answer = self.account.read("acm-pca:DescribeCertificateAuthority", CertificateAuthorityArn=existing.arn)
+            theirs: Mapping[str, Any] = answer["CertificateAuthority"]
+            return theirs
         role = "root" if self.mesh.hierarchies[hierarchy].tiers == 1 else role
         wanted = f"{hierarchy} {role} CA"
         for resource in self.resources("pki", "AWS::ACMPCA::CertificateAuthority").values():
@@ -220,12 +227,14 @@ class Deployment:
 
     def authorities(self, hierarchy: str) -> list[Mapping[str, Any]]:
         """The CAs of a hierarchy: the root CA, then the issuing CA if there are two tiers."""
-        roles = ("root", "issuing")[: self.mesh.hierarchies[hierarchy].tiers]
+        roles = ("root", "issuing")[: self.mesh.hierarchies[hierarchy].made or 1]
         return [self.authority(hierarchy, role) for role in roles]
 
     def root_certificate(self, hierarchy: str) -> str:
-        """The certificate of a hierarchy's root CA, PEM."""
-        return self._certificate(self.authority(hierarchy, "root")["Arn"])
+        """The certificate of a hierarchy's root CA, PEM; the end of its chain, if the CA is yours."""
+        arn = self.authority(hierarchy, "root")["Arn"]
+        answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=arn)
+        return [str(answer["Certificate"]), *split_certificates(str(answer.get("CertificateChain", "")))][-1]
 
     def trust_bundle(self, hierarchy: str) -> TrustBundle:
         """A hierarchy's trust bundle as it should be: roots, and where revocation lists are."""
@@ -234,7 +243,8 @@ class Deployment:
         lists = (
             ListSource(bucket, naming.revocation_list(arn.rpartition("/")[2]), self._certificate(arn)) for arn in arns
         )
-        return TrustBundle(join_certificates(map(self.root_certificate, self.mesh.trusted(hierarchy))), tuple(lists))
+        roots = dict.fromkeys(self.root_certificate(name).strip() for name in self.mesh.trusted(hierarchy))
+        return TrustBundle(join_certificates(roots), tuple(lists))
 
     def _certificate(self, arn: str) -> str:
         answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=arn)

@@ -24,9 +24,6 @@ STACKS = ("identities", "services", "renewal")
 
 NOT_ASKED = {
     "dynamodb:PutItem": "a task's own row alone, by keys that only a real request has: meshcert status shows it",
-    "ecr:BatchCheckLayerAvailability": "pulling an image: a task that runs has pulled it",
-    "ecr:BatchGetImage": "pulling an image: a task that runs has pulled it",
-    "ecr:GetDownloadUrlForLayer": "pulling an image: a task that runs has pulled it",
     "kms:Decrypt": "rights-key asks, with the key's ARN, which is no text in a template",
     "kms:GenerateDataKey": "the same key: a secret that is published was encrypted with it",
     "s3:GetObject": "the list's key has the CA's id: a service with fail_closed is up if it was read",

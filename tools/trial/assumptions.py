@@ -104,6 +104,12 @@ ASSUMED = (
         ("settling",),
     ),
     Assumed(
+        "S3",
+        "that a policy for one CloudFront distribution is not public in the sense of Block Public Access; conditional "
+        "writes (`If-Match`, `If-None-Match`) of the published SPIFFE bundle",
+        ("own-bundle", "own-bundle-readers"),
+    ),
+    Assumed(
         "CloudFormation",
         "that it takes an update back in the order of dependencies, the deploy function's environment before the trust "
         "bundles that are compared with it",

@@ -54,6 +54,7 @@ class Identities:
             "services": [_service_row(use) for use in identity.services],
             "issuer": str(identity.issuer),
             "issued_by_deploy": identity.issued_by_deploy,
+            "has_existing_authority": identity.has_existing_authority,
             "schema": IDENTITY_SCHEMA,
         }
         # UpdateItem and not PutItem: other programs keep attributes of their own in the row.
@@ -137,6 +138,7 @@ def _read(name: str, row: Mapping[str, Any], mesh: str) -> Identity:
             services=tuple(_service(use) for use in row.get("services", ())),
             issuer=IssuerName(row.get("issuer", IssuerName.ACM)),
             issued_by_deploy=row.get("issued_by_deploy") is True,
+            has_existing_authority=row.get("has_existing_authority") is True,
         )
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
         raise IdentityUnreadable(name, f"{type(exc).__name__}: {exc}"[:_LONGEST_REASON]) from None

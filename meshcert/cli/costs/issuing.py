@@ -244,15 +244,15 @@ def declared_issuing(mesh: Mesh) -> tuple[IssuedAlike, ...]:
 
 
 def short_lived_authorities(mesh: Mesh) -> int:
-    """How many CAs of a mesh file are short-lived: one of each such hierarchy, which signs its certificates."""
-    return sum(hierarchy.usage is Usage.SHORT_LIVED for hierarchy in mesh.hierarchies.values())
+    """How many CAs that a mesh file has made are short-lived: one of each such hierarchy, which signs certificates."""
+    return sum(bool(each.made) and each.usage is Usage.SHORT_LIVED for each in mesh.hierarchies.values())
 
 
 def issuing_plan(mesh: Mesh) -> IssuingPlan:
     """What the CAs and certificates of a mesh file would cost in each way."""
     declared, short = declared_issuing(mesh), short_lived_authorities(mesh)
-    identities, authorities = len(mesh.identities), len(mesh.hierarchies)
-    parents = sum(hierarchy.tiers - 1 for hierarchy in mesh.hierarchies.values())
+    made = [hierarchy.made for hierarchy in mesh.hierarchies.values() if hierarchy.made]
+    identities, authorities, parents = len(mesh.identities), len(made), sum(made) - len(made)
     lives = sorted({*LIVES, *(each.life for each in declared if each.way is not IssuingWay.ACM)})
     cas = short * SHORT_LIVED_AUTHORITY + (authorities - short + parents) * CERTIFICATE_AUTHORITY
     return IssuingPlan(

@@ -91,7 +91,7 @@ def declared_usage(mesh: Mesh) -> BilledParts:
     publishes = mesh.about.published_bundle is not None
     issuers = {identity.issuer for identity in mesh.identities.values()}
     return BilledParts(
-        authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()) - short_lived,
+        authorities=sum(hierarchy.made for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
         issued=declared_issuing(mesh),
         identities=len(mesh.identities),

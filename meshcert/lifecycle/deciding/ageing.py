@@ -40,7 +40,8 @@ def authorities(seen: Observation, policy: Policy) -> Concern:
     findings = []
     for authority in seen.authorities:
         left = authority.not_after - seen.now
-        detail = f"{authority.arn} ends {authority.not_after:%Y-%m-%d}, in {left.days} days"
+        whose = " (yours: its owner reissues its certificate)" if seen.identity.has_existing_authority else ""
+        detail = f"{authority.arn}{whose} ends {authority.not_after:%Y-%m-%d}, in {left.days} days"
         if left < lifetime:
             findings.append(Finding(Kind.CA_TOO_SHORT, f"{detail}: less than the lifetime of a certificate"))
         elif authority.not_after < renewed_next_at + lifetime * (1 + policy.ca_margin):

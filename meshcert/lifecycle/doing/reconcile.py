@@ -15,7 +15,9 @@ from meshcert.lifecycle.deciding.failing import only
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.apply import TakenStep, apply
+from meshcert.lifecycle.doing.leaving import forget
 from meshcert.lifecycle.doing.owned_memory import OwnedMemory
+from meshcert.lifecycle.doing.recording import order_ended, record
 from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.observation import Missing, Observation, Unknown
 from meshcert.lifecycle.observing.compromised import told
@@ -35,6 +37,8 @@ MOST_STEPS = 12
 """Largest number of steps in one run, so that a plan that never ends, which would be a bug, cannot block a function."""
 MOST_LOOKS_AGAIN = 3
 """How often a run looks again because the identity was wanted meanwhile; after that, a tick continues."""
+MOST_WAITING = 8
+"""Orders about compromised keys that wait behind another one; what comes then is dropped, and recorded as such."""
 MEANWHILE = "an event that came meanwhile"
 """The cause recorded for such a look: the event itself has left only a mark."""
 ORDERS_KEPT = dt.timedelta(days=1)
@@ -104,7 +108,7 @@ def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
     if lease is None:
         return Reconciled(look.identity), False
     if identity is None:
-        ports.table.forget(lease)
+        forget(lease, look.by, ports)
         return Reconciled(look.identity), False
     run = _Run(identity, look, lease, ports)
     look_at: dt.datetime | None = ports.clock.now()
@@ -166,11 +170,14 @@ class _Run:
         steps: list[TakenStep] = []
         known: Issuance | None = None
         while True:
+            self._owned.change(Memory.next_order)
             seen = self._see(known)
             planned = plan(seen, self._owned.memory, self._ports.policy)
             if seen.whole:
                 self._owned.change(partial(only, wanted=planned.failing))
             self._refuse_order(seen, planned)
+            if self._owned.memory.waiting and not self._owned.memory.order:
+                continue
             if not planned.step.acts or len(steps) == MOST_STEPS:
                 break
             taken = apply(planned.step, seen, self._ports, self._owned.save)
@@ -215,10 +222,14 @@ class _Run:
         if not look.order or (look.message and look.message in memory.messages):
             return
         order = Order(look.order, look.by, look.reason, self._ports.clock.now(), look.version)
-        if memory.order and memory.order.kind == COMPROMISED != look.order:
-            pending = memory.order
-            self._owned.save(lambda memory: replace(memory.ordered(order, look.message), order=pending))
-            self._write_down_end(order, "dropped: an order about a compromised key comes first")
+        if memory.order and memory.order.kind == COMPROMISED:
+            pending, is_kept = memory.order, look.order == COMPROMISED and len(memory.waiting) < MOST_WAITING
+            waiting = (*memory.waiting, order) if is_kept else memory.waiting
+            self._owned.save(
+                lambda memory: replace(memory.ordered(order, look.message), order=pending, waiting=waiting)
+            )
+            if not is_kept:
+                self._write_down_end(order, "dropped: orders about a compromised key come first")
             return
         self._owned.save(lambda memory: memory.ordered(order, look.message))
         if memory.order:
@@ -232,8 +243,9 @@ class _Run:
         """
         before, after = self._owned.memory.compromise, learn(self._owned.memory).compromise
         outcome, now = told(before, after), self._ports.clock.now()
-        self._record(
-            AuditEntry(now, self._identity.name, "compromised", order.reason, order.by, order.version, outcome=outcome)
+        record(
+            self._ports.audit,
+            AuditEntry(now, self._identity.name, "compromised", order.reason, order.by, order.version, outcome=outcome),
         )
         self._owned.save(learn)
 
@@ -260,11 +272,7 @@ class _Run:
             self._write_down_end(order, outcome)
 
     def _write_down_end(self, order: Order, outcome: str) -> None:
-        at = self._ports.clock.now()
-        action = "order about a compromised key" if order.kind == COMPROMISED else f"order to {order.kind}"
-        self._record(
-            AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
-        )
+        record(self._ports.audit, order_ended(self._identity.name, order, outcome, self._ports.clock.now()))
 
     def _write_down(self, taken: TakenStep) -> None:
         entry = AuditEntry(
@@ -278,11 +286,4 @@ class _Run:
             outcome=taken.outcome,
             service=taken.step.service,
         )
-        self._record(entry)
-
-    def _record(self, entry: AuditEntry) -> None:
-        try:
-            self._ports.audit.record(entry)
-        except MeshcertError as error:
-            # The function's own log has the line then; a rotation does not wait for the audit log.
-            logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback
+        record(self._ports.audit, entry)

@@ -74,6 +74,19 @@ def left_behind(compromise: KeyCompromise, seen: Observation) -> KeyCompromise:
     return replace(compromise, left_at=seen.now) if is_left else compromise
 
 
+def acm_authority(reference: str, seen: Observation) -> str:
+    """
+    The CA of the mesh that signs an ACM certificate, which is the same for its whole life.
+
+    Returns:
+        Its ARN; empty if the certificate is not the identity's present one, or the CA is the user's.
+    """
+    identity = seen.identity
+    if authority_of(reference) or reference != identity.certificate_arn or identity.has_existing_authority:
+        return ""
+    return next(iter(identity.certificate_authority_arns), "")
+
+
 def told(before: KeyCompromise | None, after: KeyCompromise | None) -> str:
     """What the audit log says of an order that was taken up."""
     new = [each for each in after.certificates if not (before and before.has(each.version))] if after else []
@@ -117,16 +130,20 @@ def _begun(certificate: KnownCertificate | None) -> float:
 def _certificate(memory: Memory, version: str, seen: Observation) -> CompromisedCertificate:
     for serial_number, known in memory.certificates.items():
         if known.version == version:
-            authority, key = _authority(known.certificate_arn, seen), _public_key(version, seen)
+            authority = memory.authorities.get(known.certificate_arn) or _authority(known.certificate_arn, seen)
+            key = _public_key(version, seen)
             return CompromisedCertificate(version, serial_number, authority, known.not_after, public_key=key)
     return CompromisedCertificate(version)
 
 
 def _authority(reference: str, seen: Observation) -> str:
-    """The CA that has signed a certificate; empty if that is not known."""
-    current = seen.identity.certificate_arn
-    ours = next(iter(seen.identity.certificate_authority_arns), "") if reference == current else ""
-    return authority_of(reference) or ours
+    """The CA that has signed a certificate; empty if that is not known, or it is the user's: nothing revokes there."""
+    authority = authority_of(reference)
+    if not authority:
+        return acm_authority(reference, seen)
+    identity = seen.identity
+    theirs = identity.certificate_authority_arns[:1] if identity.has_existing_authority else ()
+    return "" if authority in theirs else authority
 
 
 def _public_key(version: str, seen: Observation) -> str:

@@ -16,7 +16,7 @@ from meshcert.errors import (
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
 from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
-from meshcert.lifecycle.observing.compromised import left_behind, taken_up, with_the_same_key
+from meshcert.lifecycle.observing.compromised import acm_authority, left_behind, taken_up, with_the_same_key
 from meshcert.lifecycle.orders import COMPROMISED, RENEW
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
         validity = issued.validity
         known = KnownCertificate(issued.version, issued.reference, validity.not_before, validity.not_after)
         labelled = seen.labels if isinstance(seen.labels, Mapping) else ()
-        memory = memory.knowing(issued.serial_number, known, frozenset(labelled))
+        authority = acm_authority(issued.reference, seen)
+        memory = memory.knowing(issued.serial_number, known, frozenset(labelled), authority)
     if seen.current:
         memory = replace(memory, publication=_publication(seen, memory))
     if memory.order and memory.order.kind == COMPROMISED:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from meshcert.mesh.applications.volumes import ApplicationVolume
 from meshcert.mesh.part import Part, Port, Seconds
 
 HTTPS = 443
@@ -22,6 +23,14 @@ class ApplicationHealthCheck(Part, title="HealthCheck"):
     """Path that has to answer a GET with 200 to 299. Left out: a TCP connection is enough."""
     grace_period_s: Annotated[int, Strict(), Field(ge=0, le=900)] = 120
     """How long a task may take until it is ready, seconds; only then does ECS replace it."""
+    command: tuple[str, ...] = Field(default=(), min_length=2, max_length=64, examples=[["CMD", "/bin/check"]])
+    """Run in the application's container, as in ECS (`CMD`, or `CMD-SHELL` and a line): exit code 0 is healthy."""
+    interval_s: Annotated[int, Strict(), Field(ge=5, le=300)] = 10
+    """Between two runs of the command, seconds."""
+    timeout_s: Annotated[int, Strict(), Field(ge=2, le=60)] = 5
+    """How long a run may take, seconds."""
+    retries: Annotated[int, Strict(), Field(ge=1, le=10)] = 3
+    """Failures of the command in a row until ECS replaces the task."""
 
 
 class EgressRule(Part):
@@ -61,6 +70,8 @@ class Application(Part):
     """Program and arguments instead of the image's ENTRYPOINT, and of its CMD; no shell reads them."""
     command: tuple[str, ...] = Field(default=(), min_length=1, max_length=64, examples=[["--workers", "4"]])
     """Arguments instead of the image's CMD; no shell reads them."""
+    user: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]{1,32}(:[A-Za-z0-9._-]{1,32})?)?$")] = ""
+    """User, or USER:GROUP, by name or number, instead of the image's USER."""
     working_directory: Annotated[str, Field(pattern=r"^(/[!-~]{0,254})?$")] = ""
     """Folder in which it starts, instead of the image's WORKDIR."""
     environment: dict[str, str] = Field(default={}, examples=["{LOG_LEVEL: info}"], json_schema_extra=_VARIABLES)
@@ -73,5 +84,13 @@ class Application(Part):
     """Environment variables that ECS fills when a task starts, by ARN: from Secrets Manager, or an SSM parameter."""
     secret_keys: tuple[str, ...] = Field(default=(), max_length=20)
     """ARNs of the KMS keys that these are encrypted with, where they are keys of yours."""
+    volumes: tuple[ApplicationVolume, ...] = Field(default=(), max_length=20)
+    """Where it may write."""
+    cpu: Annotated[int, Strict(), Field(ge=0, le=16384)] = 0
+    """CPU units of the service's cpu that it is sure of where containers compete; 0: no share of its own."""
+    memory_mib: Annotated[int, Strict(), Field(ge=0, le=122880)] = 0
+    """MiB at which it is killed, and Envoy is not; 0: what the task has."""
+    stop_timeout_s: Annotated[int, Strict(), Field(ge=2, le=110)] = 30
+    """From SIGTERM to SIGKILL, seconds."""
     egress: tuple[EgressRule, ...] | None = None
     """Where the task may connect to, beside what the mesh itself needs; `[]` is nothing else. Left out: anywhere."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.checks.applications.containers import check_containers
 from meshcert.mesh.checks.applications.variables import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.clients import check_clients
@@ -17,7 +18,13 @@ from meshcert.mesh.checks.federation.published import check_published_bundle
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
 from meshcert.mesh.checks.federation.trusts import check_federated_trusts
 from meshcert.mesh.checks.host_policies import check_host_policies
-from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
+from meshcert.mesh.checks.issuance import (
+    check_existing_authorities,
+    check_identities,
+    check_revocation,
+    check_trust,
+    check_validity,
+)
 from meshcert.mesh.checks.limits import check_limits, check_shards, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
 from meshcert.mesh.checks.network.networks import check_network
@@ -52,6 +59,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_egress,
         check_plain_text_sources,
         check_metrics,
+        check_existing_authorities,
         check_validity,
         check_trust,
         check_revocation,
@@ -82,6 +90,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_ports,
         check_health_checks,
         check_applications,
+        check_containers,
         check_workload_apis,
         check_drains,
         check_shards,

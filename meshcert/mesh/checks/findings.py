@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
+from meshcert.mesh.existing import roots_in_files
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendering.routes import ranked_routes
 from meshcert.mesh.rendering.settings import proxy_settings
@@ -183,10 +184,11 @@ def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
 
 
 def _bundles(mesh: Mesh, root: Path) -> Iterator[Fault]:
-    try:
-        bundles_in_files(mesh, root)
-    except MeshInvalid as error:
-        yield from error.faults
+    for read in (bundles_in_files, roots_in_files):
+        try:
+            read(mesh, root)
+        except MeshInvalid as error:
+            yield from error.faults
 
 
 def _is_folder(path: Path) -> bool:

@@ -13,10 +13,11 @@ from meshcert.mesh.part import life_text
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
-    from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
+    from meshcert.mesh.issuance import DeclaredIdentity, ExistingAuthority, Hierarchy
     from meshcert.mesh.mesh import Mesh
 
 _YEAR = dt.timedelta(days=365)
+_OF_MADE_ONES = frozenset({"tiers", "subject", "root_validity_years", "issuing_validity_years", "reissue"})
 LONGEST_LIFE = _YEAR
 """Longest life that a general-purpose CA is asked for. Longer ones are ACM's, at no cost of renewals."""
 
@@ -24,7 +25,57 @@ LONGEST_LIFE = _YEAR
 def check_validity(mesh: Mesh, findings: Findings) -> None:
     """Report certificates that outlive the CA that signs them: AWS Private CA refuses to issue these."""
     for name, hierarchy in mesh.hierarchies.items():
-        _check_validity(mesh, name, hierarchy, findings)
+        if hierarchy.tiers is not None and not hierarchy.existing:
+            _check_validity(mesh, name, hierarchy, findings)
+
+
+def check_existing_authorities(mesh: Mesh, findings: Findings) -> None:
+    """Report hierarchies of which the file does not say who makes the CAs, or says more than it may of one of yours."""
+    known: dict[str, str] = {}
+    for name, hierarchy in mesh.hierarchies.items():
+        place, existing = f"hierarchies.{name}", hierarchy.existing
+        if not existing:
+            if hierarchy.tiers is None:
+                remedy = "Add tiers, for example tiers: 2; or existing, with a CA of yours"
+                findings.add(f"{place}.tiers", "it is missing", remedy)
+            continue
+        for key in sorted(hierarchy.model_fields_set & _OF_MADE_ONES):
+            findings.add(
+                f"{place}.{key}",
+                "the CA is yours, and this says how to make one",
+                "Remove it, or remove existing",
+                given=(f"{place}.existing",),
+            )
+        _check_existing(name, existing, hierarchy, findings)
+        if other := known.setdefault(existing.arn, name) != name and known[existing.arn]:
+            findings.add(
+                f"{place}.existing.arn",
+                f"hierarchy {other} names the same CA",
+                f"Have its identities name {other}",
+                given=(f"hierarchies.{other}.existing",),
+            )
+
+
+def _check_existing(name: str, existing: ExistingAuthority, hierarchy: Hierarchy, findings: Findings) -> None:
+    place = f"hierarchies.{name}"
+    if existing.root.startswith("/") or ".." in existing.root.split("/"):
+        findings.add(
+            f"{place}.existing.root", f"{existing.root} leads out of the repository", "Write a path below its root"
+        )
+    if existing.permit_acm and hierarchy.usage is Usage.SHORT_LIVED:
+        findings.add(
+            f"{place}.existing.permit_acm",
+            "the CA is short_lived, and ACM issues from general-purpose CAs only",
+            "Remove it",
+            given=(f"{place}.usage",),
+        )
+    if hierarchy.writes_lists:
+        findings.add(
+            f"{place}.revocation",
+            "the CA is yours: its list is in a bucket of its owner's, and proxies read the mesh's own bucket alone",
+            "Remove it; short lives of acm-pca end a stolen key soon, and a hierarchy of the mesh's own has lists",
+            given=(f"{place}.existing",),
+        )
 
 
 def check_identities(mesh: Mesh, findings: Findings) -> None:

@@ -14,6 +14,7 @@ from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
 from meshcert.mesh.shards import is_named, shards_of, stack_of
 from meshcert.publishing.declared_bundles import LONGEST, length
+from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +51,8 @@ STORED_SETTINGS = 1
 """The right to read a proxy's settings that are too long for its task definition."""
 SECRETS = 3
 """A role that fetches what ECS puts into an application's environment, its policy, and the right to that."""
+FILE_SYSTEMS = 1
+"""The right to mount those of Amazon EFS."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -92,11 +95,11 @@ def resources(mesh: Mesh) -> dict[str, int]:
     Returns:
         By the stack's name without the mesh's.
     """
-    tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
+    made = sum(hierarchy.made for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
     counted = Counter(
-        pki=AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
+        pki=AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
         identities=FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
         + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
@@ -126,6 +129,7 @@ def _of_service(mesh: Mesh, name: str) -> int:
     count = SERVICE - (GROUP if apart else 0)
     count += ROUTES * _may_have_routes(mesh, name)
     count += SECRETS * bool(service.application and service.application.secrets)
+    count += FILE_SYSTEMS * service.mounts_file_systems
     count += _rules_of_their_own(mesh, name, apart=apart)
     if service.load_balancer and gateway:
         count += BALANCER + BALANCED_PORT * len(gateway.listeners)
@@ -159,7 +163,7 @@ def _rules_of_their_own(mesh: Mesh, name: str, *, apart: bool) -> int:
     ports = sum(len(rule.ports) for rule in egress or () if apart or rule.prefix_list)
     if not apart:
         return EGRESS * ports
-    files = any(volume.efs for volume in service.proxy.volumes)
+    files = service.mounts_file_systems
     cidrs = len(mesh.network.cidrs)
     node = mesh.virtual_nodes.get(service.virtual_node)
     outside = sum(len(listener.permissive_from) for listener in node.listeners) if node else 0
@@ -268,7 +272,8 @@ def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None
 def check_trust_bundles(mesh: Mesh, findings: Findings) -> None:
     """Report more hierarchies than the deploy function's environment has room for."""
     used = sum(
-        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].tiers for listed in mesh.listed(name)))
+        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].made for listed in mesh.listed(name)))
+        + (ROOT_LENGTH if hierarchy.existing else 0)
         for name, hierarchy in mesh.hierarchies.items()
         if set(hierarchy.also_trust) <= mesh.hierarchies.keys()
     )

@@ -29,10 +29,10 @@ _HEALTH = (
     "callers ask by `virtual_nodes.NAME.listeners.health_check`"
 )
 _TIMEOUT = "Write it at a listener, a route or a backend, for example `virtual_gateways.NAME.routes.timeout`"
-_OWN_CA = "Each hierarchy makes CAs of its own; existing ones cannot be given"
+_OWN_CA = "A CA of yours: `hierarchies.NAME.existing` with its arn and its root"
 
 _EVERYWHERE = {
-    "tags": "Everything carries the tag meshcert:mesh; others are set by a CDK app of yours",
+    "tags": "Everything carries the tag meshcert:mesh; a service has tags of yours: `services.NAME.tags`",
     "metadata": _FLAT.format("write what is in it where it belongs."),
     "meshowner": "A mesh belongs to one account and region",
 }
@@ -175,15 +175,14 @@ _ROUTE = {
 _APPLICATION = {
     **dict.fromkeys(("env", "environmentfiles"), _ENVIRONMENT),
     "args": _COMMAND,
-    "user": _IN_IMAGE,
     **dict.fromkeys(
-        ("cpu", "memory", "memoryreservation", "resources"),
-        "A task's size is the service's, for Envoy and application together: `services.NAME.cpu`, "
-        "Write `services.NAME.memory_mib`",
+        ("memory", "memoryreservation", "resources"),
+        "A task's size is the service's, and the application may have a part of it: `services.NAME.memory_mib`, "
+        "`services.NAME.application.memory_mib`, `services.NAME.application.cpu`",
     ),
     **dict.fromkeys(
-        ("volumes", "mountpoints", "tmpfs", "readonlyrootfilesystem", "efs"),
-        "Its file system is read-only, without volumes. Keep state in a service outside the task",
+        ("mountpoints", "tmpfs", "readonlyrootfilesystem", "efs"),
+        "Its root filesystem is read-only; where it may write: `services.NAME.application.volumes`",
     ),
     **dict.fromkeys(
         ("ports", "portmappings", "containerport", "hostport"), "One port: `services.NAME.application.port`"
@@ -202,7 +201,8 @@ _APPLICATION = {
     "repositorycredentials": "Use a registry that the execution role can read, such as ECR of this account",
     **dict.fromkeys(
         ("stoptimeout", "draintimeout", "deregistrationdelay"),
-        "A stopping task accepts for `services.NAME.drain_s`; then its application has 30 seconds to end",
+        "A stopping task accepts for `services.NAME.drain_s`; then its application has "
+        "`services.NAME.application.stop_timeout_s` to end",
     ),
 }
 _SERVICE = {
@@ -211,11 +211,16 @@ _SERVICE = {
     "command": _COMMAND,
     "entrypoint": "Write `services.NAME.application.entry_point`",
     "workingdirectory": "Write `services.NAME.application.working_directory`",
-    **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"cpu", "memory", "resources"}},
+    "user": "Write `services.NAME.application.user`",
+    **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"memory", "resources"}},
     "memory": "Write `services.NAME.memory_mib`",
     "healthcheck": _HEALTH,
     **dict.fromkeys(("timeout", "timeouts", "requesttimeout", "idletimeout"), _TIMEOUT),
-    **dict.fromkeys(("volumes", "mountpoints", "efs"), "For certificates of yours: `services.NAME.proxy.volumes`"),
+    **dict.fromkeys(
+        ("volumes", "mountpoints", "efs"),
+        "For the application: `services.NAME.application.volumes`; for certificates of yours: "
+        "`services.NAME.proxy.volumes`",
+    ),
     "image": "Write `services.NAME.application.image`",
     "port": "Write `services.NAME.application.port`",
     **dict.fromkeys(("replicas", "count", "tasks", "scale"), "Write `services.NAME.desired_count`"),
@@ -243,8 +248,8 @@ _SERVICE = {
         "An internal network load balancer before a gateway: `services.NAME.load_balancer`",
     ),
     **dict.fromkeys(
-        ("deploymentconfiguration", "minimumhealthypercent", "maximumpercent", "deploymentcontroller"),
-        "A deployment starts new tasks before it stops old ones; nothing is to be set",
+        ("deploymentconfiguration", "deploymentcontroller"),
+        "ECS's rolling deployments: `services.NAME.minimum_healthy_percent`, `services.NAME.maximum_percent`",
     ),
     **dict.fromkeys(
         ("enableexecutecommand", "executecommand"), "ECS Exec is off: a shell in the task would be the service"

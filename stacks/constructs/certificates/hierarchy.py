@@ -7,13 +7,15 @@ whose ARN the stacks above cannot take over, and fails. A new usage is a new hie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_acmpca as acmpca
 from constructs import Construct
 
 from meshcert import naming
+from meshcert.issuing.existing_authority import ACM_ACTIONS
+from meshcert.mesh.existing import USAGE_MODES
 from meshcert.mesh.issuance import Usage
 
 if TYPE_CHECKING:
@@ -22,8 +24,21 @@ if TYPE_CHECKING:
 
 LIST_DAYS = 7
 """Days that a revocation list is valid; Private CA makes the next one after half of them, or at a revocation."""
-_MODES = {Usage.GENERAL_PURPOSE: "GENERAL_PURPOSE", Usage.SHORT_LIVED: "SHORT_LIVED_CERTIFICATE"}
-ACM_ACTIONS = ["IssueCertificate", "GetCertificate", "ListPermissions"]
+
+
+class SigningAuthorities(Protocol):
+    """
+    The CAs that sign for a hierarchy, whoever made them.
+
+    Args:
+        root_arn: ARN of the CA at the end of whose chain the trust anchor is: the root CA, or the user's.
+        issuing_arn: ARN of the CA that signs leaves.
+        arns: ARNs of all CAs that are known of it, the one that signs leaves first.
+    """
+
+    root_arn: str
+    issuing_arn: str
+    arns: tuple[str, ...]
 
 
 class HierarchyAuthorities(Construct):
@@ -76,7 +91,7 @@ class HierarchyAuthorities(Construct):
             self,
             # Named after its CA: a change of tiers makes another one, instead of a second one that AWS refuses.
             f"AcmMayRenew{issuing.node.id}",
-            actions=ACM_ACTIONS,
+            actions=list(ACM_ACTIONS),
             certificate_authority_arn=issuing.attr_arn,
             principal="acm.amazonaws.com",
         )
@@ -91,7 +106,7 @@ class HierarchyAuthorities(Construct):
             type=kind,
             key_algorithm=hierarchy.key_algorithm,
             signing_algorithm=hierarchy.signing_algorithm,
-            usage_mode=_MODES[hierarchy.usage if signs_leaves else Usage.GENERAL_PURPOSE],
+            usage_mode=USAGE_MODES[hierarchy.usage if signs_leaves else Usage.GENERAL_PURPOSE],
             revocation_configuration=self._revocation(),
             subject=acmpca.CfnCertificateAuthority.SubjectProperty(
                 common_name=f"{self.node.id} {role.lower()} CA",

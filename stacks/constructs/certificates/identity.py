@@ -10,9 +10,12 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from meshcert import naming
+from meshcert.deploying.existing_authorities import existing_properties
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
+from meshcert.mesh.existing import wanted_authority
 from meshcert.publishing.declared_bundles import entry
+from meshcert.publishing.declared_roots import root_digest
 from stacks.constructs.certificates.issuance import certificate_origin
 from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.findings import accept
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.python_function import PythonFunction
 
 PUBLISHED_WITHIN = Duration.minutes(6)
@@ -106,6 +109,7 @@ class TrustBundleResources(Construct):
     Args:
         hierarchy: Name of the hierarchy.
         authorities: The CAs of every hierarchy; the bundle also holds the roots of those it is trusted together with.
+        roots_of_yours: The roots of CAs of the user's, PEM, by the CA's ARN.
         key: Encrypts the secret.
         deploy: Publishes into it.
     """
@@ -117,7 +121,8 @@ class TrustBundleResources(Construct):
         *,
         mesh: Mesh,
         hierarchy: str,
-        authorities: Mapping[str, HierarchyAuthorities],
+        authorities: Mapping[str, SigningAuthorities],
+        roots_of_yours: Mapping[str, str],
         key: kms.IKey,
         deploy: PythonFunction,
     ) -> None:
@@ -139,6 +144,8 @@ class TrustBundleResources(Construct):
             for name in mesh.listed(hierarchy)
             for arn in authorities[name].arns
         ]
+        declared = {arn: root_digest(roots_of_yours[arn]) for arn in roots if arn in roots_of_yours}
+        wanted = wanted_authority(mesh, hierarchy)
         self.published = have_published(
             self,
             "Custom::MeshcertTrustBundle",
@@ -152,6 +159,8 @@ class TrustBundleResources(Construct):
                 "Reissue": reissues if len(reissues) > 1 else reissues[0],
                 "Identities": list(mesh.checked_against(hierarchy)),
                 **({"RevocationLists": lists} if lists else {}),
+                **({"DeclaredRoots": declared} if declared else {}),
+                **({"Existing": existing_properties(wanted)} if wanted else {}),
             },
         )
         """The custom resource that is complete once the bundle is current in its secret."""
@@ -178,7 +187,7 @@ class IdentityResources(Construct):
         name: str,
         mesh: Mesh,
         served_by: Iterable[str],
-        authorities: Mapping[str, HierarchyAuthorities],
+        authorities: Mapping[str, SigningAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
     ) -> None:
@@ -211,20 +220,34 @@ class IdentityResources(Construct):
                 "PeerNames": [str(demanded) for demanded in mesh.peer_names(name)],
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
                 "Services": [_as_served(mesh, service) for service in served_by],
+                **({"ExistingAuthority": "true"} if mesh.hierarchies[declared.hierarchy].existing else {}),
                 # Nobody reads it: a change makes CloudFormation send an update, which writes the row again.
                 "Schema": str(IDENTITY_SCHEMA),
             },
         )
         self._published.node.add_dependency(source.resource)
+        self._of_yours = source.resource if mesh.hierarchies[declared.hierarchy].existing else None
+        self._hierarchy = declared.hierarchy
 
-    def published_after(self, bundles: Iterable[TrustBundleResources]) -> None:
-        """Have this published after the trust bundles: peers must know a root before they meet its certificates."""
-        for bundle in bundles:
-            if Stack.of(bundle) is Stack.of(self):  # a shard's stack comes after the one with the bundles
-                self._published.node.add_dependency(bundle.published)
+    def published_after(self, bundles: Mapping[str, TrustBundleResources]) -> None:
+        """
+        Have this published after the trust bundles: peers must know a root before they meet its certificates.
+
+        Of a CA of the user's nothing is asked before its bundle is there, for then it was looked at. A shard's stack
+        comes after the one with the bundles as it is.
+
+        Args:
+            bundles: By hierarchy.
+        """
+        if any(Stack.of(bundle) is not Stack.of(self) for bundle in bundles.values()):
+            return
+        for bundle in bundles.values():
+            self._published.node.add_dependency(bundle.published)
+        if self._of_yours:
+            self._of_yours.node.add_dependency(bundles[self._hierarchy].published)
 
 
-def declared_bundles(mesh: Mesh, authorities: Mapping[str, HierarchyAuthorities]) -> str:
+def declared_bundles(mesh: Mesh, authorities: Mapping[str, SigningAuthorities]) -> str:
     """
     The CAs of every trust bundle, for the deploy function's environment.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.issuance import DeclaredIdentity
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.rights import MeshRights
 
 
@@ -37,9 +37,7 @@ class CertificateOrigin(NamedTuple):
     properties: dict[str, str]
 
 
-def certificate_origin(
-    scope: Construct, *, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
-) -> CertificateOrigin:
+def certificate_origin(scope: Construct, *, name: str, mesh: Mesh, hierarchy: SigningAuthorities) -> CertificateOrigin:
     """
     Make the source of an identity's certificates.
 
@@ -55,7 +53,7 @@ def certificate_origin(
 
 
 def _requested_of_acm(
-    scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: HierarchyAuthorities
+    scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: SigningAuthorities
 ) -> CertificateOrigin:
     certificate = acm.CfnCertificate(
         scope,
@@ -71,7 +69,7 @@ def _requested_of_acm(
 
 
 def _declared_for_private_ca(
-    scope: Construct, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
+    scope: Construct, name: str, mesh: Mesh, hierarchy: SigningAuthorities
 ) -> CertificateOrigin:
     """
     Terms in a parameter that no role of the mesh may write: the export function has nothing issued but these.
@@ -115,8 +113,8 @@ def issuing_rights(rights: MeshRights, key: kms.IKey) -> list[iam.PolicyStatemen
     )
     keys.add_condition("Null", {"kms:EncryptionContextKeys": "false"})
     return [
-        rights.issuing("IssueCertificates"),
-        rights.authorities("ReadIssued", "acm-pca:GetCertificate"),
+        *rights.issuing("IssueCertificates"),
+        *rights.authorities("ReadIssued", "acm-pca:GetCertificate"),
         rights.issuance_parameters("ReadTerms", "ssm:GetParameter"),
         rights.table(
             "KeepRequests",
@@ -128,3 +126,13 @@ def issuing_rights(rights: MeshRights, key: kms.IKey) -> list[iam.PolicyStatemen
         ),
         keys,
     ]
+
+
+def through_secrets_manager(sid: str, key: kms.IKey, *actions: str) -> iam.PolicyStatement:
+    """A statement on the key of secrets, for what Secrets Manager does on a role's behalf."""
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=list(actions),
+        resources=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
+    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from meshcert.mesh.applications.declared import Application
+    from meshcert.mesh.services import DeclaredService
 
 _ACTIONS = {SECRETS_MANAGER: "secretsmanager:GetSecretValue", PARAMETER_STORE: "ssm:GetParameters"}
 _SIDS = {SECRETS_MANAGER: "FetchItsSecrets", PARAMETER_STORE: "FetchItsParameters"}
@@ -53,30 +54,33 @@ def execution_role(
     return role
 
 
-def role_that_fetches(
-    scope: Construct, mesh: str, service: str, application: Application, *, images: Iterable[str], log_group: str
-) -> tuple[iam.Role, iam.Policy]:
+def starting_role(
+    scope: Construct, mesh: str, declared: DeclaredService, otherwise: iam.Role, *, log_group: str
+) -> tuple[iam.Role, tuple[iam.Policy, ...]]:
     """
-    A role for one service alone, and its right to what ECS fetches for its application: exactly that.
+    The role with which ECS starts a service's tasks, and its right to what it fetches for them: exactly that.
 
     Args:
-        scope: The service.
-        application: Has secrets.
-        images: Of the application and an agent.
+        scope: The service, by its name.
+        otherwise: Of services without secrets.
         log_group: ARN of the log group of its tasks.
     """
+    application = declared.application
+    if application is None or not application.secrets:
+        return otherwise, ()
+    service = scope.node.id
     role = execution_role(
         scope,
         "ExecutionRole",
         name=naming.own_execution_role(mesh, Aws.REGION, service),
         purpose=f"meshcert {mesh}: starts tasks of {service}",
-        images=images,
+        images=declared.images,
         log_groups=[log_group],
     )
     statements = _statements(application)
     # A resource for each set of them: CloudFormation takes the right to the old ones away when no old task is left.
     digest = sha256("".join(sorted((*application.secrets.values(), *application.secret_keys))).encode()).hexdigest()
-    return role, iam.Policy(scope, f"FetchesItsSecrets{digest[:16]}", statements=statements, roles=[role])
+    return role, (iam.Policy(scope, f"FetchesItsSecrets{digest[:16]}", statements=statements, roles=[role]),)
 
 
 def _statements(application: Application) -> list[iam.PolicyStatement]:

@@ -27,7 +27,7 @@ from meshcert.contract.environment import (
     PROXY_ENVIRONMENT,
 )
 from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
-from stacks.constructs.containers.volumes import ProxyVolumes
+from stacks.constructs.containers.volumes import ProxyVolumes, mount_volumes
 from stacks.constructs.containers.workload_api import share_workload_api
 from stacks.constructs.images import application_image
 from stacks.findings import accept
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_logs as logs
     from constructs import Construct
 
-    from meshcert.mesh.applications.declared import Application
+    from meshcert.mesh.applications.declared import Application, ApplicationHealthCheck
     from meshcert.mesh.services import Agent, DeclaredService
     from stacks.constructs.containers.proxy_environment import ProxyEnvironment
     from stacks.runtime import Platform
@@ -86,7 +86,8 @@ class TaskContainers:
 
     def add(self, settings: ProxyEnvironment, service: DeclaredService) -> None:
         """Add Envoy with the user's volumes and, for a virtual node, what stands behind it."""
-        envoy, declared = self._envoy(settings), service.proxy
+        stop_s = service.application.stop_timeout_s if service.application else APPLICATION_STOP_S
+        envoy, declared = self._envoy(settings, stop_s), service.proxy
         if service.application is not None:
             application = self._behind(service.application, settings.proxy.egress_port, envoy)
             if service.workload_api:
@@ -94,6 +95,10 @@ class TaskContainers:
         # Last: the tmpfs mounts are set by the containers' numbers.
         agent = self._agent(declared.agent, envoy) if declared.agent else None
         ProxyVolumes(self.task, declared).mount(envoy, agent)
+        if service.application is not None:
+            tmpfs = mount_volumes(self.task, application, service.application.volumes)
+            if tmpfs:
+                self._override(1, "LinuxParameters.Tmpfs", tmpfs)
 
     def _behind(
         self, application: Application, egress_port: int, envoy: ecs.ContainerDefinition
@@ -105,19 +110,21 @@ class TaskContainers:
         behind.add_container_dependencies(ecs.ContainerDependency(container=envoy, condition=healthy))
         # Both, because ECS does not follow dependencies through.
         readiness.add_container_dependencies(
-            ecs.ContainerDependency(container=behind, condition=started),
+            ecs.ContainerDependency(
+                container=behind, condition=healthy if application.health_check.command else started
+            ),
             ecs.ContainerDependency(container=envoy, condition=healthy),
         )
         return behind
 
-    def _envoy(self, settings: ProxyEnvironment) -> ecs.ContainerDefinition:
+    def _envoy(self, settings: ProxyEnvironment, application_stop_s: float) -> ecs.ContainerDefinition:
         envoy = self.task.add_container(
             naming.ENVOY_CONTAINER,
             image=self.envoy,
             essential=True,
             readonly_root_filesystem=True,
             linux_parameters=self._linux("Linux"),
-            stop_timeout=Duration.seconds(math.ceil(envoy_stop_s(self.drain_s))),
+            stop_timeout=Duration.seconds(math.ceil(envoy_stop_s(self.drain_s, application_stop_s))),
             environment={**settings.variables, **self._drain()},
             port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in settings.proxy.listeners],
             health_check=ENVOY_HEALTH_CHECK,
@@ -157,7 +164,11 @@ class TaskContainers:
             readonly_root_filesystem=True,
             # Not always: an image that starts as root and steps down needs some.
             linux_parameters=self._linux("ApplicationLinux") if application.drop_capabilities else None,
-            stop_timeout=Duration.seconds(APPLICATION_STOP_S),
+            stop_timeout=Duration.seconds(application.stop_timeout_s),
+            health_check=_health_check(application.health_check),
+            user=application.user or None,
+            cpu=application.cpu or None,
+            memory_limit_mib=application.memory_mib or None,
             entry_point=list(application.entry_point) or None,
             command=list(application.command) or None,
             working_directory=application.working_directory or None,
@@ -233,6 +244,18 @@ class TaskContainers:
             mode=ecs.AwsLogDriverMode.NON_BLOCKING,
             max_buffer_size=Size.mebibytes(LOG_BUFFER_MIB),
         )
+
+
+def _health_check(check: ApplicationHealthCheck) -> ecs.HealthCheck | None:
+    if not check.command:
+        return None
+    return ecs.HealthCheck(
+        command=list(check.command),
+        interval=Duration.seconds(check.interval_s),
+        timeout=Duration.seconds(check.timeout_s),
+        retries=check.retries,
+        start_period=Duration.seconds(min(check.grace_period_s, LONGEST_START_PERIOD_S)),
+    )
 
 
 def _proxy_environment(egress_port: int) -> dict[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.proxy import ProxySettings
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
 
 RIGHTS = "rights"
 """
@@ -37,7 +37,7 @@ def task_rights(
     service: str,
     proxy: ProxySettings,
     *,
-    authorities: Mapping[str, HierarchyAuthorities],
+    authorities: Mapping[str, SigningAuthorities],
     key_arn: str,
 ) -> list[iam.PolicyStatement]:
     """
@@ -98,7 +98,7 @@ def _reading_secrets(proxy: ProxySettings, key_arn: str) -> Iterator[iam.PolicyS
 
 
 def _reading_lists(
-    mesh: Mesh, proxy: ProxySettings, authorities: Mapping[str, HierarchyAuthorities]
+    mesh: Mesh, proxy: ProxySettings, authorities: Mapping[str, SigningAuthorities]
 ) -> Iterator[iam.PolicyStatement]:
     """Read the revocation lists of every CA that may have issued a peer's certificate."""
     listed = dict.fromkeys(name for bundle in proxy.trust_bundles for name in mesh.listed(bundle))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Aws
 from aws_cdk import aws_ec2 as ec2
@@ -10,8 +10,13 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 
 if TYPE_CHECKING:
-    from meshcert.mesh.services import DeclaredProxyContainer, EfsVolume
+    from collections.abc import Sequence
 
+    from meshcert.mesh.applications.volumes import ApplicationVolume, EfsVolume
+    from meshcert.mesh.services import DeclaredProxyContainer, DeclaredService
+
+_MEMORY = ("nosuid", "nodev", "noexec", "mode=1777")
+"""As Docker mounts a tmpfs, said so that nobody has to know: every user may write, nothing in it runs."""
 NFS = 2049
 """TCP port of a mount target (Amazon EFS guide, "Mount targets")."""
 
@@ -39,7 +44,7 @@ class ProxyVolumes:
             if not volume.efs:
                 self._filled.append(mount)
         for number, efs in enumerate({volume.efs: None for volume in declared.volumes if volume.efs}):
-            task.add_to_task_role_policy(_may_mount(efs, number))
+            task.add_to_task_role_policy(_may_mount(efs, f"MountItsVolume{number}", writes=False))
 
     def mount(self, envoy: ecs.ContainerDefinition, agent: ecs.ContainerDefinition | None) -> None:
         """Mount all of them into Envoy's container, and those that are the task's own into the agent's, to write to."""
@@ -50,14 +55,42 @@ class ProxyVolumes:
                 agent.add_mount_points(ecs.MountPoint(source_volume=name, container_path=path, read_only=False))
 
 
-def reach_file_systems(group: ec2.SecurityGroup, cidrs: tuple[str, ...], declared: DeclaredProxyContainer) -> None:
+def mount_volumes(
+    task: ecs.FargateTaskDefinition, container: ecs.ContainerDefinition, volumes: Sequence[ApplicationVolume]
+) -> list[dict[str, Any]]:
+    """
+    Give an application's container its folders.
+
+    Returns:
+        Those in memory, as the property ``Tmpfs``: the CDK's own options take no mode.
+    """
+    for number, volume in enumerate(volumes):
+        if volume.tmpfs_mib:
+            continue
+        name = f"application-{number}"
+        task.add_volume(name=name, efs_volume_configuration=_configuration(volume.efs) if volume.efs else None)
+        container.add_mount_points(
+            ecs.MountPoint(source_volume=name, container_path=volume.container_path, read_only=volume.read_only)
+        )
+        if volume.efs:
+            statement = _may_mount(volume.efs, f"MountItsApplicationsVolume{number}", writes=not volume.read_only)
+            task.add_to_task_role_policy(statement)
+    return [
+        {"ContainerPath": volume.container_path, "Size": volume.tmpfs_mib, "MountOptions": list(_MEMORY)}
+        for volume in volumes
+        if volume.tmpfs_mib
+    ]
+
+
+def reach_file_systems(group: ec2.ISecurityGroup, cidrs: tuple[str, ...], declared: DeclaredService) -> None:
     """
     Let tasks whose egress is narrowed connect to the file systems' mount targets.
 
     Args:
         cidrs: Address ranges of the network, in which they are.
     """
-    if any(volume.efs for volume in declared.volumes):
+    its_application = declared.application.volumes if declared.application else ()
+    if any(volume.efs for volume in declared.proxy.volumes) or any(volume.efs for volume in its_application):
         for cidr in cidrs:
             group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(NFS), "Its file systems")
 
@@ -71,12 +104,12 @@ def _configuration(efs: EfsVolume) -> ecs.EfsVolumeConfiguration:
     )
 
 
-def _may_mount(efs: EfsVolume, number: int) -> iam.PolicyStatement:
+def _may_mount(efs: EfsVolume, sid: str, *, writes: bool) -> iam.PolicyStatement:
     own = f"arn:{Aws.PARTITION}:elasticfilesystem:{Aws.REGION}:{Aws.ACCOUNT_ID}"
     point = {"elasticfilesystem:AccessPointArn": f"{own}:access-point/{efs.access_point_id}"}
     return iam.PolicyStatement(
-        sid=f"MountItsVolume{number}",
-        actions=["elasticfilesystem:ClientMount"],
+        sid=sid,
+        actions=["elasticfilesystem:ClientMount", *(["elasticfilesystem:ClientWrite"] if writes else ())],
         resources=[f"{own}:file-system/{efs.file_system_id}"],
         conditions={"StringEquals": point} if efs.access_point_id else None,
     )

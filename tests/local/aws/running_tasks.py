@@ -40,6 +40,8 @@ _PROGRAM = """
                 status = 200 if state["healthy"] else 503
             elif self.path == "/environment":
                 body = json.dumps(dict(os.environ)).encode()
+            elif self.path == "/user":
+                body = str(os.getuid()).encode()
             elif self.path.startswith("/write"):
                 try:
                     pathlib.Path(self.path.removeprefix("/write")).write_text("x")

@@ -140,6 +140,32 @@ def test_each_kind_of_failure_is_told_apart(error: Exception, ours: type[Meshcer
 
 
 @pytest.mark.parametrize(
+    ("error", "without_effect"),
+    [
+        (client_error("ThrottlingException"), True),
+        (client_error("RequestInProgressException"), True),
+        (client_error("ServiceUnavailable", status=503), True),
+        (client_error("Whatever", status=503), True),
+        (client_error("InternalFailure", status=500), False),
+        (client_error("InternalServerError", status=500), False),
+        (client_error("Whatever", status=502), False),
+        (client_error("Whatever", status=504), False),
+        (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), True),
+        (botocore.exceptions.ConnectTimeoutError(endpoint_url="http://x"), True),
+        (botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"), False),
+        (botocore.exceptions.ConnectionClosedError(endpoint_url="http://x"), False),
+    ],
+    ids=str,
+)
+def test_what_may_have_been_done_is_told_from_what_was_not(error: Exception, *, without_effect: bool) -> None:
+    """A certificate that may have been issued may have to be paid for; a fault on AWS's side says nothing of that."""
+    translated = mapped(error)
+
+    assert isinstance(translated, AwsUnavailable)
+    assert translated.without_effect is without_effect
+
+
+@pytest.mark.parametrize(
     ("code", "ours"),
     [
         ("InvalidStateException", AwsRefused),

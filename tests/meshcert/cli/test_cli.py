@@ -179,7 +179,7 @@ class TestStatus:
         missing = terminal.run("status", "--json").document
 
         for document in (well, unseen, missing):
-            assert set(document) == {"schema", "mesh", "region", "at", "identities", "unreadable", "files"}
+            assert set(document) == {"schema", "mesh", "region", "at", "identities", "unreadable", "files", "bundles"}
             assert (document["schema"], document["mesh"], document["region"]) == (1, "color", "eu-west-1")
             assert_shaped(document["identities"], [SHAPE])
         assert [one["identities"][0]["issued"]["status"] for one in (well, unseen, missing)] == [
@@ -252,7 +252,7 @@ class TestStatus:
         first, second = (task.arn for task in terminal.world.ecs.services["teller"].tasks)
         served = {first: (FileServed("certificate_file/keys/chain.pem", "aa" * 32, now - DAY),)}
         terminal.breaks(files=lambda _service, _tasks: served)
-        monkeypatch.setattr("meshcert.cli.options.ChosenMesh.services_of_files", lambda _: ("teller",))
+        monkeypatch.setattr("meshcert.cli.options.ChosenMesh.services_of_files", lambda _: {"teller": ""})
 
         told = " ".join(terminal.run("status").out.split())
         document = terminal.run("status", "--json").document

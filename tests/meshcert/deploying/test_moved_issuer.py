@@ -70,6 +70,32 @@ def test_a_deploy_that_is_rolled_back_labels_what_it_leaves(world: World) -> Non
     assert version_labelled(world.vault.labels(SECRET), QUARANTINED) == left
 
 
+@pytest.mark.parametrize("catches_up", [True, False])
+def test_acm_that_lags_behind_a_renewal_takes_no_good_version_back(world: World, *, catches_up: bool) -> None:
+    """A deploy of something else meets it. Nothing but another renewal would end the quarantine of a good version."""
+    day_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    older = world.hierarchy.issue([NAME], not_before=day_ago)
+    world.certificates.issue(CERTIFICATE, older)
+    world.ask("Create", IDENTITY)
+    renewed = world.issue(CERTIFICATE, [NAME])
+    world.ask("Update", IDENTITY, OldResourceProperties=IDENTITY)
+    current = world.current()
+    world.certificates.issue(CERTIFICATE, older)
+    if catches_up:
+
+        def sleep(seconds: float) -> None:
+            del seconds
+            world.certificates.issue(CERTIFICATE, renewed)
+
+        world.clock.sleep = sleep  # type: ignore[method-assign]
+
+    answered = world.ask("Update", IDENTITY, OldResourceProperties=IDENTITY)
+
+    assert answered["Status"] == ("SUCCESS" if catches_up else "FAILED")
+    assert world.current() == current
+    assert not version_labelled(world.vault.labels(SECRET), QUARANTINED)
+
+
 def test_a_deploy_that_goes_on_labels_nothing(world: World) -> None:
     """A newer certificate is taken by itself."""
     world.ask("Create", IDENTITY)

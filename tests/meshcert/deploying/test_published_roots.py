@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
+from meshcert.deploying.custom_resource import IDENTITY_TYPE, answer
 from meshcert.deploying.published_roots import PublishedRoots, refuse_unpublished_root
 from meshcert.errors import RootNotPublished
 from meshcert.federation.own_bundle import next_bundle
@@ -18,11 +19,12 @@ from meshcert.identity import IssuerName
 from meshcert.publishing.export import Sources
 from meshcert.san import Dns, Uri
 from tests.meshcert.publishing.fakes import FakeClock, InMemoryAuthorities
-from tests.meshcert.publishing.world import ROOT, TELLER, declared
+from tests.meshcert.publishing.world import IDENTITY, ROOT, STACK, TELLER, declared
 
 if TYPE_CHECKING:
     from meshcert.federation.own_bundle import OwnBundle
     from meshcert.identity import Identity
+    from tests.meshcert.publishing.world import World
 
 T0 = dt.datetime(2026, 11, 30, 12, tzinfo=dt.UTC)
 HINT = 600
@@ -135,3 +137,29 @@ def test_what_passes_forwards_passes_backwards() -> None:
                 passed += 1
                 assert _refused(_identity(now), _identity(before), place, minutes, listed) is None
     assert passed > 50
+
+
+def test_a_deploy_that_comes_too_early_is_answered_with_the_reason(world: World) -> None:
+    """Before anything is issued, exported or written."""
+    world.identities.rows["colorteller"] = _identity(OLD)
+    world.authorities.hierarchies |= ROOTS
+    world.bundles = dict(BUNDLES)
+    world.clock.time = T0 + dt.timedelta(hours=1)
+    published = PublishedRoots("color.example", LISTED, BOTH)
+    roots = {"RootCertificateAuthorityArn": NEW, "CertificateAuthorityArns": [NEW], "TrustedByPeers": [OLD, NEW]}
+    names = {"Names": ["spiffe://color.example/teller"], "PeerNames": []}
+    asked = IDENTITY | roots | names | {"Issuer": "acm-pca", "Terms": "{}"}
+    event = {
+        "RequestType": "Update",
+        "ResourceType": IDENTITY_TYPE,
+        "StackId": STACK,
+        "LogicalResourceId": "Teller",
+        "ResourceProperties": asked,
+        "OldResourceProperties": asked | {"RootCertificateAuthorityArn": OLD},
+    }
+
+    answered = answer(event, lambda: replace(world.deployment(), published_roots=published), "log")
+
+    assert answered["Status"] == "FAILED"
+    assert f"its root CA {NEW} is known to every partner only from 2026-11-30 13:30:00 UTC on" in answered["Reason"]
+    assert world.identities.rows["colorteller"].root_certificate_authority_arn == OLD

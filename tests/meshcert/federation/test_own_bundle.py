@@ -237,6 +237,24 @@ def test_whatever_else_is_there_is_replaced(spoiled: bytes) -> None:
     assert bundle.usable == {key_of(A): T0 + WAIT}
 
 
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {},
+        {"usable": "= a=b c", "settled": "x"},
+        {"usable": f"{'a' * 32}=1e9 {'b' * 32}={9**99}", "settled": str(9**99)},
+    ],
+    ids=["none", "garbage", "huge"],
+)
+def test_a_root_without_a_note_counts_as_a_new_one(notes: dict[str, str]) -> None:
+    """Whatever stands there: a root is used later than it could be, and never earlier."""
+    before = next_bundle(None, [A], HINT, T0)
+    read = read_own_bundle(before.document, notes, DOMAIN, T0)
+
+    assert read.usable == {}
+    assert next_bundle(read, [A, B], HINT, T0).usable == {key_of(root): T0 + WAIT for root in (A, B)}
+
+
 def test_a_bundle_that_was_deleted_comes_back_with_a_higher_number() -> None:
     """No partner sees an older number, or another content under the same one."""
     world = World()

@@ -316,6 +316,17 @@ class TestForged:
 
         assert len(world.authority.issued) == 1
 
+    def test_nothing_is_renewed_by_another_ca_before_a_deploy_has_moved_the_identity(self, world: IssuingWorld) -> None:
+        """CloudFormation has changed the parameter; the deploy function may still refuse the CA's root."""
+        world.deploy()
+        terms = world.declarations.declared["front"]
+        world.declarations.declared["front"] = replace(terms, authority_arn=f"{terms.authority_arn}-2")
+
+        with pytest.raises(DeployUnderWay, match="or another CA"):
+            world.replace(world.row.certificate_arn)
+
+        assert len(world.authority.issued) == 1
+
     def test_a_request_of_cloudformation_with_other_names_is_refused(self, world: IssuingWorld) -> None:
         """A forged event: the parameter says what may be issued."""
         with pytest.raises(DeployUnderWay):

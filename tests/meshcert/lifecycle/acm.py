@@ -71,6 +71,7 @@ class SimulatedAcm:
     serial_numbers: list[str] = field(default_factory=list)
     renewals_asked: int = 0
     revoked: list[str] = field(default_factory=list)
+    revoked_by: list[str] = field(default_factory=list)
     keeps_keys: bool = False
     on_revoke: Callable[[], object] = lambda: None
     policy: Policy = field(default_factory=Policy)
@@ -143,6 +144,7 @@ class SimulatedAcm:
         if serial_number not in self.revoked:
             self.on_revoke()
             self.revoked.append(serial_number)
+            self.revoked_by.append(certificate_authority_arn)
 
     def _begin(self, issued: Issued) -> None:
         issued.renewal_status = "PENDING_AUTO_RENEWAL"

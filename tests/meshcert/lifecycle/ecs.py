@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.ecs.events import services_of
 from meshcert.aws.ecs.services import WORDS
-from meshcert.contract.staging_labels import CURRENT, QUARANTINED
+from meshcert.contract.staging_labels import QUARANTINED
 from meshcert.errors import IdentityMissing
 from meshcert.lifecycle.observation import Acknowledgement, Instance, Rollout, RolloutState, Workload
 from meshcert.proxy import RotationMode
@@ -223,18 +223,20 @@ class SimulatedEcs:
         if task.polls_at + interval > self._clock.now() or service.identity.secret_id not in self._vault.secrets:
             return
         task.polls_at = self._clock.now()
-        labels = self._vault.labels(service.identity.secret_id)
         current = self._current(service)
         if current == task.serves:
             task.refuses, task.error = "", ""
         elif current in self.bad:
             task.refuses, task.error = current, "Envoy does not take it"
-        elif not self._is_older(service, current, task.serves) or version_labelled(labels, QUARANTINED) == task.serves:
+        elif not self._is_older(service, current, task.serves) or self._is_quarantined(service, task.serves):
             task.serves, task.refuses, task.error = current, "", ""
+
+    def _is_quarantined(self, service: SimulatedService, version: str) -> bool:
+        return version_labelled(self._vault.labels(service.identity.secret_id), QUARANTINED) == version
 
     def _is_older(self, service: SimulatedService, one: str, other: str) -> bool:
         versions = list(self._vault.secrets[service.identity.secret_id].values)
         return other in versions and versions.index(one) < versions.index(other)
 
     def _current(self, service: SimulatedService) -> str:
-        return version_labelled(self._vault.labels(service.identity.secret_id), CURRENT) or ""
+        return self._vault.current_version(service.identity.secret_id)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
-from dataclasses import replace
+import operator
+from dataclasses import is_dataclass, replace
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+import pytest
 
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
 from meshcert.lifecycle.memory import (
@@ -17,6 +23,9 @@ from meshcert.lifecycle.memory import (
     RenewalRequest,
 )
 from meshcert.lifecycle.orders import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=dt.UTC)
 KNOWN = KnownCertificate("1" * 64, "arn:certificate", NOW, NOW)
@@ -38,6 +47,8 @@ FULL = Memory(
         NOW,
         NOW,
     ),
+    (Order("compromised", "bob", "lost", NOW, "2" * 64),),
+    {"arn:certificate": "arn:ca"},
 )
 
 
@@ -131,9 +142,52 @@ def test_a_stored_row_stays_what_it_is() -> None:
             "earlier_at": at,
             "left_at": at,
         },
+        "waiting": [{"kind": "compromised", "by": "bob", "reason": "lost", "at": at, "version": two}],
+        "authorities": {"arn:certificate": "arn:ca"},
     }
 
     assert FULL.to_json() == json.dumps(row, separators=(",", ":"))
     assert Memory.from_json(json.dumps(row)) == FULL
-    del row["compromise"]
-    assert Memory.from_json(json.dumps(row)) == replace(FULL, compromise=None)
+    del row["compromise"], row["waiting"], row["authorities"]
+    assert Memory.from_json(json.dumps(row)) == replace(FULL, compromise=None, waiting=(), authorities={})
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document that holds a value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        yield (*path, name)
+        yield from _places(each, (*path, name))
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """True if a value has the type that it is declared with, to the last field."""
+    args = get_args(hint)
+    if isinstance(hint, UnionType):
+        return any(_is(value, each) for each in args)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_is(each, args[0]) for each in value)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_is(each, args[1]) for each in value.values())
+    if is_dataclass(hint):
+        hints = get_type_hints(hint, localns={"dt": dt})
+        return type(value) is hint and all(_is(getattr(value, name), each) for name, each in hints.items())
+    return type(value) is hint
+
+
+@pytest.mark.parametrize("place", [*_places(json.loads(FULL.to_json()))], ids=lambda place: ".".join(map(str, place)))
+def test_whatever_a_row_holds_the_memory_has_the_types_that_it_says(place: tuple[Any, ...]) -> None:
+    """At each place something else. No look may fail because of its memory: it is made anew."""
+    for wrong in (None, True, 7, 0.5, "x", [], ["x"], [None], {}, {"x": 1}, {"x": None}):
+        document = json.loads(FULL.to_json())
+        functools.reduce(operator.getitem, place[:-1], document)[place[-1]] = wrong
+
+        assert _is(Memory.from_json(json.dumps(document)), Memory), wrong
+
+
+def test_what_a_later_version_has_added_is_left_out() -> None:
+    """A deploy of the version before finds its memory."""
+    document = json.loads(FULL.to_json())
+    document["publication"]["later"] = document["later"] = {"x": 1}
+
+    assert Memory.from_json(json.dumps(document)) == FULL

@@ -16,6 +16,8 @@ SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:shop/db-AbCdEf"
 PARAMETER = f"arn:aws:ssm:{ACCOUNT}:parameter/shop/level"
 KEY = f"arn:aws:kms:{ACCOUNT}:key/0b0a1c9e-0000-4000-8000-000000000000"
 ENVIRONMENT, SECRETS = f"{APPLICATION}.environment", f"{APPLICATION}.secrets"
+VOLUMES = f"{APPLICATION}.volumes"
+BOTH = {"container_path": "/srv", "tmpfs_mib": 1, "efs": {"file_system_id": "fs-0123456789abcdef0"}}
 
 SLIPS = [
     Slip(ENVIRONMENT, {"PORT": "1"}, "PORT is set by meshcert", "Remove it", f"{ENVIRONMENT}.PORT"),
@@ -41,6 +43,50 @@ SLIPS = [
         "Leave certificates to Envoy",
         f"{SECRETS}.KEY",
     ),
+    Slip(f"{APPLICATION}.user", "web server", "'web server' is not allowed", "It must"),
+    Slip(f"{APPLICATION}.cpu", 512, "the task has 256 CPU units", "256 or less"),
+    Slip(f"{APPLICATION}.memory_mib", 512, "of which Envoy needs 128", "384 or less"),
+    Slip(f"{APPLICATION}.stop_timeout_s", 120, "120 is not allowed", "110"),
+    Slip(VOLUMES, [{"container_path": "/"}], "'/' is not allowed", "It must", f"{VOLUMES}[0].container_path"),
+    Slip(
+        VOLUMES,
+        [{"container_path": "/run/meshcert/x"}],
+        "not the application's",
+        "another folder",
+        f"{VOLUMES}[0].container_path",
+    ),
+    Slip(
+        VOLUMES,
+        [{"container_path": "/tmp", "tmpfs_mib": 64}, {"container_path": "/tmp/"}],  # noqa: S108  in the container
+        "volumes[0] is there already",
+        "Remove one",
+        f"{VOLUMES}[1].container_path",
+    ),
+    Slip(VOLUMES, [BOTH], "in memory and on a file system", "one of tmpfs_mib and efs", f"{VOLUMES}[0]"),
+    Slip(
+        VOLUMES,
+        [{"container_path": "/srv", "read_only": True}],
+        "nobody else writes there",
+        "Remove it",
+        f"{VOLUMES}[0].read_only",
+    ),
+    Slip(
+        f"{APPLICATION}.health_check",
+        {"command": ["/bin/check", "-q"]},
+        "ECS runs CMD",
+        "[CMD, PROGRAM",
+        f"{APPLICATION}.health_check.command",
+    ),
+    Slip(
+        f"{APPLICATION}.health_check",
+        {"command": ["CMD", "/bin/check"], "timeout_s": 20},
+        "longer than the 10 s",
+        "10 or less",
+        f"{APPLICATION}.health_check.timeout_s",
+    ),
+    Slip(f"{SERVICE}.maximum_percent", 110, "no deployment could begin", "Raise it"),
+    Slip(f"{SERVICE}.tags", {"aws:x": "y"}, "AWS and meshcert have tags", "another name", f"{SERVICE}.tags.aws:x"),
+    Slip(f"{SERVICE}.tags", {"team": "<b>"}, "AWS takes", "with these", f"{SERVICE}.tags.team"),
     Slip(f"{APPLICATION}.secret_keys", [KEY], "no secrets that they could encrypt", "Remove it"),
 ]
 
@@ -130,3 +176,22 @@ def test_a_secret_in_clear_is_told_by_the_name_of_its_variable() -> None:
     told = {finding.place for finding in findings_of(mesh, ROOT) if finding.place.startswith(ENVIRONMENT)}
 
     assert told == {f"{ENVIRONMENT}.DB_PASSWORD", f"{ENVIRONMENT}.API_TOKEN"}
+
+
+def test_the_user_of_an_application_may_ask_the_workload_api_if_it_is_to() -> None:
+    """Else it would be refused at its socket, and nobody would know why."""
+    changes = ((f"{SERVICE}.workload_api", True), (f"{APPLICATION}.user", "1000:1000"))
+
+    assert f"{SERVICE}.workload_api_users" in {fault.place for fault in faults_of(changed(*changes))}
+
+
+def test_a_deployment_can_begin_where_a_task_may_stop_first() -> None:
+    """One of two, where there is room for no third."""
+    changes = (
+        (f"{SERVICE}.desired_count", 2),
+        (f"{SERVICE}.maximum_percent", 100),
+        (f"{SERVICE}.minimum_healthy_percent", 50),
+    )
+
+    assert not faults_of(changed(*changes))
+    assert faults_of(changed(*changes, (f"{SERVICE}.minimum_healthy_percent", 60)))

@@ -33,6 +33,13 @@ def yours(**changes: Any) -> dict[str, Any]:
     return {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/12"], "subnets": {"us-west-1a": SUBNET}, **changes}
 
 
+CA = {
+    "arn": "arn:aws:acm-pca:us-west-1:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef",
+    "root": "root.pem",
+}
+"""A CA of somebody's, as a mesh file names it."""
+KEYS_OF_CAS = {name: hierarchy["key_algorithm"] for name, hierarchy in COLOR["hierarchies"].items()}
+
 LISTENER = COLOR["virtual_nodes"]["colorteller"]["listeners"][0]
 
 SHAPE = [
@@ -57,6 +64,42 @@ SHAPE = [
         "Use RSA_2048 or EC_prime256v1 or EC_secp384r1",
     ),
     Slip("hierarchies.colorteller.tiers", 3, "3 is not allowed", "Use 1 or 2"),
+    Slip("hierarchies.colorteller.tiers", REMOVED, "it is missing", "or existing, with a CA of yours"),
+    Slip(
+        "hierarchies.colorteller",
+        {"existing": CA, "key_algorithm": "RSA_2048", "tiers": 1},
+        "the CA is yours, and this says how to make one",
+        "remove existing",
+        "hierarchies.colorteller.tiers",
+    ),
+    Slip(
+        "hierarchies.colorteller",
+        {"existing": CA, "key_algorithm": "RSA_2048", "revocation": "crl"},
+        "its list is in a bucket of its owner's",
+        "short lives",
+        "hierarchies.colorteller.revocation",
+    ),
+    Slip(
+        "hierarchies.colorteller",
+        {"existing": CA | {"root": "../root.pem"}, "key_algorithm": "RSA_2048"},
+        "leads out of the repository",
+        "below its root",
+        "hierarchies.colorteller.existing.root",
+    ),
+    Slip(
+        "hierarchies.colorteller",
+        {"existing": CA | {"arn": "arn:aws:acm:us-west-1:111122223333:certificate/1"}, "key_algorithm": "RSA_2048"},
+        "is not allowed",
+        "acm-pca",
+        "hierarchies.colorteller.existing.arn",
+    ),
+    Slip(
+        "hierarchies",
+        {name: {"existing": CA, "key_algorithm": key} for name, key in KEYS_OF_CAS.items()},
+        "names the same CA",
+        "Have its identities name colorgateway",
+        "hierarchies.colorteller.existing.arn",
+    ),
     Slip("hierarchies.colorteller.reissue", 0, "0 is not allowed", "greater than or equal to 1"),
     Slip("hierarchies.colorteller.subject.country", "Germany", "'Germany'", "[A-Z]{2}"),
     Slip("hierarchies.colorteller", "RSA", "expected a mapping, found 'RSA'", "Write it as a mapping"),

@@ -191,4 +191,4 @@ def test_a_mesh_of_200_services_is_refused_with_the_numbers_and_nothing_else() -
     told = {fault.place: fault.problem for fault in faults}
     assert list(told) == ["identities", "services"]
     assert "the stack company-identities would have 911 resources, and CloudFormation takes 500" in told["identities"]
-    assert "the stack company-services would have 2152 resources" in told["services"]
+    assert "the stack company-services would have 1525 resources" in told["services"]

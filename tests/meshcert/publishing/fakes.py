@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy
     from local.pkcs8 import KeyEncryption
     from meshcert.errors import MeshcertError
+    from meshcert.issuing.existing_authority import SeenAuthority
     from meshcert.material import Material, Passphrase
 
 
@@ -94,12 +95,21 @@ class InMemoryAuthorities:
     """Private CA."""
 
     hierarchies: dict[str, Hierarchy] = field(default_factory=dict)
+    owned_by_others: dict[str, SeenAuthority] = field(default_factory=dict)
 
     def certificate(self, certificate_authority_arn: str) -> str:
         """GetCertificateAuthorityCertificate of a root."""
         if certificate_authority_arn not in self.hierarchies:
             raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
         return self.hierarchies[certificate_authority_arn].root_pem
+
+    root = certificate
+
+    def seen(self, certificate_authority_arn: str) -> SeenAuthority:
+        """DescribeCertificateAuthority and ListPermissions."""
+        if certificate_authority_arn not in self.owned_by_others:
+            raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
+        return self.owned_by_others[certificate_authority_arn]
 
 
 class InMemoryMarks:

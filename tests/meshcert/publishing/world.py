@@ -99,7 +99,15 @@ class World:
         """What the deploy function is built with."""
         nobody: Any = None
         return Deployment(
-            "color", self.sources, self.identities, self.marks, self.routes, self.bundles, nobody, self.vault
+            "color",
+            self.sources,
+            self.identities,
+            self.marks,
+            self.routes,
+            self.bundles,
+            nobody,
+            self.authorities,
+            self.vault,
         )
 
     def issue(

@@ -81,6 +81,7 @@ class ContainerDefinition:
         entrypoint: Replaces the image's ENTRYPOINT and CMD, if given.
         command: Replaces the image's CMD, if given.
         working_directory: Replaces the image's WORKDIR, if given.
+        user: Replaces the image's USER, if given.
         depends_on: Condition (START, COMPLETE, SUCCESS, HEALTHY) by container name.
         start_timeout_s: How long others wait until it meets their condition.
         stop_timeout_s: Seconds between SIGTERM and SIGKILL.
@@ -95,6 +96,7 @@ class ContainerDefinition:
     entrypoint: tuple[str, ...] | None
     command: tuple[str, ...] | None
     working_directory: str | None
+    user: str | None
     depends_on: Mapping[str, str]
     health_check: HealthCheck | None
     start_timeout_s: float
@@ -124,6 +126,7 @@ class ContainerDefinition:
             entrypoint=tuple(entrypoint) if entrypoint else None,
             command=tuple(command) if command else None,
             working_directory=value.get("workingDirectory"),
+            user=value.get("user"),
             depends_on={item["containerName"]: item["condition"] for item in value.get("dependsOn") or ()},
             health_check=HealthCheck.read(value.get("healthCheck")),
             start_timeout_s=float(value.get("startTimeout") or _START_TIMEOUT_S),

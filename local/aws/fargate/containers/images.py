@@ -28,6 +28,12 @@ class ImageNotFoundError(LookupError):
         super().__init__(f"{reference}: not found; nothing is laid out in {folder}, push the image first")
 
 
+def user_number(user: str | None) -> int:
+    """The number in a ``USER[:GROUP]``; 0 for a name, which the base image would know, and for none."""
+    number = str(user or "").partition(":")[0]
+    return int(number) if number.isdecimal() else 0
+
+
 @dataclass(frozen=True)
 class Image:
     """
@@ -66,14 +72,13 @@ class Image:
         # A tag is a link: it may be moved to another image, and a running container stays with the one it started from.
         folder = folder.resolve()
         description = json.loads((folder / "image.json").read_text())
-        user = str(description.get("User") or "").partition(":")[0]
         return cls(
             rootfs=folder / "rootfs",
             environment=description.get("Env") or {},
             entrypoint=tuple(description.get("Entrypoint") or ()),
             command=tuple(description.get("Cmd") or ()),
             working_directory=description.get("WorkingDir") or "/",
-            user_id=int(user) if user.isdecimal() else 0,
+            user_id=user_number(description.get("User")),
             volumes=tuple(description.get("Volumes") or ()),
         )
 

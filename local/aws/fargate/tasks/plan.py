@@ -11,7 +11,7 @@ from ministack.services import ecs
 from local.aws.fargate.containers import cpu_quota
 from local.aws.fargate.containers.container import ContainerPlan
 from local.aws.fargate.containers.definitions import ContainerDefinition
-from local.aws.fargate.containers.images import Image, ImageNotFoundError
+from local.aws.fargate.containers.images import Image, ImageNotFoundError, user_number
 from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
 from local.aws.fargate.containers.sandbox import Program
 from local.aws.fargate.containers.volumes import TaskVolumes
@@ -129,6 +129,8 @@ class TaskPlan:
         fetched = fetched_secrets(config, value, self.definition.get("executionRoleArn") or "", arn)
         definition = ContainerDefinition.read(value, override, fetched)
         image = Image.find(config.images, definition.image)
+        if definition.user:
+            image = replace(image, user_id=user_number(definition.user))
         if definition.health_check is not None:
             argv = tuple(image.locate(word) for word in definition.health_check.argv)
             definition = replace(definition, health_check=replace(definition.health_check, argv=argv))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -10,6 +11,7 @@ import pytest
 from awscrt.auth import AwsCredentialsProvider
 from botocore.exceptions import ClientError
 
+from local.aws.fargate.containers import sandbox
 from local.running_aws import LocalAws
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.roles import new_role
@@ -292,6 +294,15 @@ def test_nothing_is_left_when_the_local_aws_ends(tmp_path_factory: pytest.TempPa
     assert not processes_with(f"daemon of {address}")
     with pytest.raises(OSError, match="refused"):
         get(f"http://{address}:{PORT}/")
+
+
+@pytest.mark.parametrize(("user", "seen"), [("", "1337"), ("2000:2000", "2000")])
+def test_the_definitions_user_comes_before_the_images(aws: LocalAws, user: str, seen: str) -> None:
+    """By its number."""
+    task = RunningTask.start(aws, register(aws, "user", container(**({"user": user} if user else {}))))
+    task.answers()
+
+    assert task.get("/user") == (200, seen if sandbox.namespaces_permitted() else str(os.getuid()))
 
 
 @pytest.fixture(scope="module")

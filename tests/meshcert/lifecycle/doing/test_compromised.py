@@ -192,9 +192,37 @@ def test_another_order_does_not_take_its_place_while_secrets_manager_is_out(worl
     world.look("compromised", message="m1", reason="lost", around=out)
     world.look("renew", message="m2", reason="routine", around=out)
 
-    assert world.audit.told()[-1] == ("order to renew", "dropped: an order about a compromised key comes first")
+    assert world.audit.told()[-1] == ("order to renew", "dropped: orders about a compromised key come first")
     world.settle()
     assert len(revoked(world)) == 1
+
+
+def test_orders_that_come_while_another_one_waits_add_up(world: World) -> None:
+    """The second operator has seen an older version than the first: neither order is about what the other one is."""
+    old = world.current
+    world.look("renew", message="m1")
+    world.settle()
+    new, out = world.current, failing({"labels"}, THROTTLED)
+    for number, version in enumerate(("f" * 64, old, new)):
+        world.look("compromised", message=f"m2{number}", reason=f"order {number}", version=version, around=out)
+
+    world.look()
+    world.settle()
+
+    assert set(revoked(world)) == set(world.acm.serial_numbers[:2])
+    assert len(world.acm.serial_numbers) == 3
+    assert [why for _, why, _ in told(world, "compromised")] == ["order 1", "order 2"]
+    assert [why for _, why, _ in told(world, "order about a compromised key")] == ["order 0"]
+    assert (world.memory.order, world.memory.waiting) == (None, ())
+
+
+def test_orders_without_end_do_not_fill_the_row(world: World) -> None:
+    """What is dropped stands in the audit log."""
+    for number in range(20):
+        world.look("compromised", message=f"m{number}", around=failing({"labels"}, THROTTLED))
+
+    assert len(world.memory.waiting) == 8
+    assert len(told(world, "order about a compromised key")) == 11
 
 
 def test_a_ca_that_refuses_is_told_and_tried_again(world: World) -> None:
@@ -216,20 +244,28 @@ def test_a_ca_that_refuses_is_told_and_tried_again(world: World) -> None:
     assert world.acm.serial_numbers[0] in revoked(world)
 
 
-def test_what_cannot_be_revoked_for_its_ca_is_not_known_is_told(world: World) -> None:
-    """The identity has moved to another ACM certificate since, and nobody remembers which CA signed the one before."""
+@pytest.mark.parametrize("ca_is_known", [True, False])
+def test_a_certificate_of_an_acm_certificate_of_before_is_revoked_where_it_was_signed(
+    world: World, *, ca_is_known: bool
+) -> None:
+    """The identity has moved to another hierarchy since. A row of a version before does not know the CA."""
     old, (serial,) = world.current, world.acm.serial_numbers
-    moved = replace(world.identity, certificate_arn=f"{CERTIFICATE}-2")
+    moved = replace(world.identity, certificate_arn=f"{CERTIFICATE}-2", certificate_authority_arns=("arn:other",))
     world.declared.remember(moved)
+    world.acm.authorities["arn:other"] = world.acm.authorities[ROOT]
     world.acm.issue(moved.certificate_arn)
+    if not ca_is_known:
+        world.table.rows[IDENTITY.name].memory = replace(world.memory, authorities={}).to_json()
     world.look()
     world.settle()
+    world.pass_time(5 * MINUTE)
 
     world.look("compromised", message="m1", version=old)
 
     (entry,) = told(world, "compromised")
-    assert entry[2] == f"done: to be revoked by hand, for its serial number or its CA is not known: {serial}"
-    assert revoked(world) == []
+    by_hand = "to be revoked by hand, for its serial number or its CA is not known"
+    assert entry[2] == f"done: {'to be revoked' if ca_is_known else by_hand}: {serial}"
+    assert (revoked(world), world.acm.revoked_by) == (([serial], [ROOT]) if ca_is_known else ([], []))
 
 
 def test_with_the_memory_lost_it_is_ordered_again(world: World) -> None:
@@ -244,6 +280,54 @@ def test_with_the_memory_lost_it_is_ordered_again(world: World) -> None:
 
     assert world.vault.labels(SECRET)[old]
     assert steps(result) in ([Action.REVOKE], [])
+
+
+class TestLeaving:
+    """The identity leaves the mesh file before its compromised certificate is revoked: nobody may forget that."""
+
+    @pytest.fixture
+    def leaving(self, world: World) -> World:
+        """Ordered a minute ago, when the tasks still served the old key."""
+        world.look("compromised", message="m1", reason="lost", version=world.current)
+        world.pass_time(MINUTE)
+        del world.declared.rows[IDENTITY.name]
+        return world
+
+    def test_it_is_revoked_before_the_identity_is_forgotten(self, leaving: World) -> None:
+        """At once: no service of the mesh has to serve it any more."""
+        leaving.look()
+
+        assert revoked(leaving) == leaving.acm.serial_numbers[:1]
+        assert IDENTITY.name not in leaving.table.rows
+        ((_, why, outcome),) = told(leaving, "revoke")
+        assert (outcome, "no mesh file declares the identity any more" in why) == ("done", True)
+
+    def test_an_outage_is_waited_for(self, leaving: World) -> None:
+        """With every tick, until the certificate is revoked."""
+        leaving.look(around=failing({"revoke"}, THROTTLED))
+        assert (revoked(leaving), IDENTITY.name in leaving.table.rows) == ([], True)
+
+        leaving.tick()
+        leaving.tick()
+
+        assert (len(revoked(leaving)), IDENTITY.name in leaving.table.rows) == (1, False)
+
+    def test_one_that_its_ca_refuses_to_revoke_is_told(self, leaving: World) -> None:
+        """The row has to go at some time; the audit log is kept for ten years."""
+        leaving.look(around=failing({"revoke"}, AwsRefused("acm-pca:RevokeCertificate", ROOT, "InvalidState")))
+
+        assert IDENTITY.name not in leaving.table.rows
+        assert "to be revoked by hand: AwsRefused" in told(leaving, "revoke")[0][2]
+
+    def test_an_order_that_was_not_taken_up_yet_is_told(self, world: World) -> None:
+        """Secrets Manager was out, so nobody knows which certificates it is about."""
+        world.look("compromised", message="m1", around=failing({"labels"}, THROTTLED))
+        del world.declared.rows[IDENTITY.name]
+
+        world.look()
+
+        assert "revoke by hand" in told(world, "order about a compromised key")[0][2]
+        assert IDENTITY.name not in world.table.rows
 
 
 def test_a_certificate_for_the_same_key_is_no_cure(world: World) -> None:

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshcert.contract.lifetimes import GO_BACK_UNTIL
-from meshcert.contract.staging_labels import QUARANTINED
 from meshcert.lifecycle.deciding.findings import Kind
-from meshcert.publishing.publication import version_labelled
 from tests.meshcert.lifecycle.acm import LIFETIME, version_of
 from tests.meshcert.lifecycle.ecs import RunningTask, SimulatedEcs, SimulatedService
 from tests.meshcert.lifecycle.world import CERTIFICATE, DAY, GATEWAY, MINUTE, T0, TELLER
@@ -94,9 +92,8 @@ class TroubledEcs(SimulatedEcs):
             if SLOW in self.wrong and task.arn == self.slow and now < self.validity[current].not_before + BEHIND:
                 task.refuses, task.error = current, CLOCK
                 return
-            labels = self._vault.labels(service.identity.secret_id)
             nears_end = now >= served.not_before + (served.not_after - served.not_before) * GO_BACK_UNTIL
-            goes_back = version_labelled(labels, QUARANTINED) == task.serves
+            goes_back = self._is_quarantined(service, task.serves)
             if UPSTREAM in self.wrong and not nears_end and not goes_back:
                 task.refuses, task.error = current, TRIED
                 return

@@ -1,0 +1,110 @@
+"""
+What a deploy asks of a CA of the user's, before it has anything requested or published.
+
+The custom resource of its hierarchy's trust bundle says in ``Existing`` what the mesh file says of it: ``Arn``,
+``KeyAlgorithm``, ``UsageMode``, ``LifeS`` and ``ForAcm``; in ``DeclaredRoots``, the digest of each root by CA.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Protocol
+
+from meshcert.deploying.refused_changes import known_row
+from meshcert.errors import AuthorityUnfit, Fault, RequestInvalid, RootInUse
+from meshcert.issuing.existing_authority import WantedAuthority, authority_faults, place_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshcert.clock import Clock
+    from meshcert.identity import IdentityTable
+    from meshcert.issuing.existing_authority import SeenAuthority
+
+
+class ExistingAuthorities(Protocol):
+    """AWS Private CA, for CAs of the user's."""
+
+    def seen(self, certificate_authority_arn: str) -> SeenAuthority:
+        """
+        A CA as its owner keeps it.
+
+        Raises:
+            IdentityMissing: If there is no such CA.
+            AccessDenied: If it is another account's that does not share it.
+        """
+        ...
+
+
+def existing_properties(wanted: WantedAuthority) -> dict[str, str]:
+    """``Existing``, as the stacks write it."""
+    return {
+        "Arn": wanted.arn,
+        "KeyAlgorithm": wanted.key_algorithm,
+        "UsageMode": wanted.usage_mode,
+        "LifeS": f"{wanted.life.total_seconds():.0f}",
+        "ForAcm": str(wanted.for_acm).lower(),
+    }
+
+
+def read_existing(properties: Mapping[str, Any]) -> WantedAuthority | None:
+    """
+    What a trust bundle's request says of a CA of the user's; None if it says nothing.
+
+    Raises:
+        RequestInvalid: If what it says makes no sense.
+    """
+    said = properties.get("Existing")
+    if said is None:
+        return None
+    try:
+        return WantedAuthority(
+            str(properties["Hierarchy"]),
+            str(said["Arn"]),
+            str(said["KeyAlgorithm"]),
+            str(said["UsageMode"]),
+            dt.timedelta(seconds=float(said["LifeS"])),
+            said["ForAcm"] == "true",
+        )
+    except (KeyError, OverflowError, TypeError, ValueError):
+        fault = Fault("Existing", "it does not say what a CA has to be", "Deploy with the stacks of this version")
+        raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", (fault,)) from None
+
+
+def require_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAuthorities, clock: Clock) -> None:
+    """
+    Refuse a CA that cannot sign what the mesh file declares.
+
+    Args:
+        secret_id: ARN of a secret of the mesh, so it lies in the mesh's own account and region.
+
+    Raises:
+        AuthorityUnfit: With all faults.
+        MeshcertError: If AWS does not answer, or refuses.
+    """
+    region, account = secret_id.split(":")[3:5]
+    # A CA of another region is not found here, and "not found" would not say why.
+    faults = tuple(place_faults(wanted, region)) or tuple(
+        authority_faults(wanted, authorities.seen(wanted.arn), account, clock.now())
+    )
+    if faults:
+        raise AuthorityUnfit(f"the CA {wanted.arn}", faults)
+
+
+def refuse_exchanged_root(hierarchy: str, event: Mapping[str, Any], table: IdentityTable) -> None:
+    """
+    Refuse another root under the same CA while a certificate leads to the earlier one.
+
+    Peers take the new root and forget the old one at once, and tasks go on serving the old chain.
+
+    Raises:
+        RootInUse: If an identity that is checked against the bundle is signed by that CA.
+    """
+    before, now = (
+        event.get(key, {}).get("DeclaredRoots", {}) for key in ("OldResourceProperties", "ResourceProperties")
+    )
+    exchanged = {arn for arn, digest in before.items() if now.get(arn, digest) != digest}
+    for name in event.get("OldResourceProperties", {}).get("Identities", ()) if exchanged else ():
+        row = known_row(str(name), table)
+        if row and row.root_certificate_authority_arn in exchanged:
+            raise RootInUse(hierarchy, row.name, f"the root of {row.root_certificate_authority_arn}")

@@ -1,0 +1,120 @@
+"""
+A CA of the user's that signs for the mesh: what must be true of it before anything is asked of it.
+
+A deploy and ``make verify-aws`` ask the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from meshcert.errors import Fault
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Iterator, Mapping
+
+AUTHORITY_ARN = (
+    r"arn:aws[a-z-]*:acm-pca:[a-z0-9-]+:[0-9]{12}:certificate-authority/"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
+"""The ARN of a CA (Service Authorization Reference, AWS Private CA), as a regular expression."""
+ACM_ACTIONS = ("IssueCertificate", "GetCertificate", "ListPermissions")
+"""What ACM must be permitted on a CA of its own account to renew under it (acm-pca:CreatePermission)."""
+_PERMIT = "Write permit_acm: true beside its ARN, or have its owner call acm-pca:CreatePermission"
+
+
+class WantedAuthority(NamedTuple):
+    """
+    What the mesh file says of a CA.
+
+    Args:
+        hierarchy: Name of the hierarchy.
+        key_algorithm: As AWS writes it.
+        usage_mode: Likewise.
+        life: The longest of the certificates that it is to sign.
+        for_acm: Whether ACM is to renew under it.
+    """
+
+    hierarchy: str
+    arn: str
+    key_algorithm: str
+    usage_mode: str
+    life: dt.timedelta
+    for_acm: bool
+
+
+class SeenAuthority(NamedTuple):
+    """
+    What AWS says of it (acm-pca:DescribeCertificateAuthority, ListPermissions).
+
+    Args:
+        not_after: The end of its certificate; None if it has none.
+        acm_actions: What ACM is permitted on it.
+    """
+
+    status: str
+    key_algorithm: str
+    usage_mode: str
+    not_after: dt.datetime | None
+    acm_actions: frozenset[str] = frozenset()
+
+
+def seen_authority(authority: Mapping[str, Any], permissions: Iterable[Mapping[str, Any]]) -> SeenAuthority:
+    """
+    AWS's answers as far as they matter.
+
+    Args:
+        authority: ``CertificateAuthority`` of acm-pca:DescribeCertificateAuthority.
+        permissions: ``Permissions`` of acm-pca:ListPermissions.
+    """
+    permitted = (each["Actions"] for each in permissions if each["Principal"] == "acm.amazonaws.com")
+    return SeenAuthority(
+        str(authority["Status"]),
+        str(authority["CertificateAuthorityConfiguration"]["KeyAlgorithm"]),
+        str(authority.get("UsageMode", "GENERAL_PURPOSE")),
+        authority.get("NotAfter"),
+        frozenset(action for actions in permitted for action in actions),
+    )
+
+
+def place_faults(wanted: WantedAuthority, region: str) -> Iterator[Fault]:
+    """What is known of a CA before anybody is asked: nothing signs across regions."""
+    theirs = wanted.arn.split(":")[3]
+    if theirs != region:
+        yield Fault(
+            f"hierarchies.{wanted.hierarchy}.existing.arn",
+            f"the CA is in {theirs}, and the mesh in {region}",
+            f"Name a CA in {region}: a CA signs for its own region",
+        )
+
+
+def authority_faults(wanted: WantedAuthority, seen: SeenAuthority, account: str, now: dt.datetime) -> Iterator[Fault]:
+    """
+    Why a CA cannot do what the mesh file wants of it.
+
+    Args:
+        account: The mesh's own. In the account of its owner, ACM needs the CA's permission; in another one it has its
+            service-linked role instead.
+        now: The time, UTC.
+    """
+    place = f"hierarchies.{wanted.hierarchy}"
+    if seen.status != "ACTIVE":
+        remedy = "Have its owner make it ACTIVE, or name another"
+        yield Fault(f"{place}.existing.arn", f"the CA is {seen.status}, and signs nothing", remedy)
+    if seen.key_algorithm != wanted.key_algorithm:
+        problem = f"its key is {seen.key_algorithm}, and the file says {wanted.key_algorithm}"
+        yield Fault(f"{place}.key_algorithm", problem, f"Write key_algorithm: {seen.key_algorithm}")
+    if seen.usage_mode != wanted.usage_mode:
+        problem = f"it is {seen.usage_mode}, and the file says {wanted.usage_mode}"
+        usage = "short_lived" if seen.usage_mode == "SHORT_LIVED_CERTIFICATE" else "general_purpose"
+        yield Fault(f"{place}.usage", problem, f"Write usage: {usage}")
+    if seen.not_after and seen.not_after - now < wanted.life:
+        problem = (
+            f"the CA ends on {seen.not_after:%Y-%m-%d}, and a certificate of {wanted.life.days} days would outlive it"
+        )
+        yield Fault(f"{place}.existing.arn", problem, "Have its owner reissue its certificate, or name another CA")
+    missing = [action for action in ACM_ACTIONS if action not in seen.acm_actions]
+    if wanted.for_acm and wanted.arn.split(":")[4] == account and missing:
+        problem = f"ACM is not permitted {', '.join(missing)} on it: certificates are issued, and no renewal ever is"
+        yield Fault(f"{place}.existing.permit_acm", problem, _PERMIT)
