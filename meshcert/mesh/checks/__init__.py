@@ -25,7 +25,7 @@ from meshcert.mesh.checks.issuance import (
     check_trust,
     check_validity,
 )
-from meshcert.mesh.checks.limits import check_limits, check_shards, check_trust_bundles
+from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
 from meshcert.mesh.checks.network.networks import check_network
 from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
@@ -42,6 +42,7 @@ from meshcert.mesh.checks.services import (
     check_workload_apis,
 )
 from meshcert.mesh.checks.sources import check_sources
+from meshcert.mesh.checks.stacks.shards import check_shards
 from meshcert.mesh.checks.timeouts import check_timeouts
 from meshcert.mesh.checks.ways_out import check_ways_out
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
-from meshcert.mesh.shards import is_named, shards_of, stack_of
+from meshcert.mesh.shards import shards_of, stack_of
 from meshcert.publishing.declared_bundles import LONGEST, length
 from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH
 
@@ -202,43 +202,6 @@ def check_limits(mesh: Mesh, findings: Findings) -> None:
     """Report a mesh that does not fit into CloudFormation's stacks: synthesis would end in a stack trace."""
     for stack, count in resources(mesh).items():
         _check_stack(mesh, stack, count, findings)
-
-
-def check_shards(mesh: Mesh, findings: Findings) -> None:
-    """Report members that nothing has the name of, and names that are in several shards."""
-    names = list(dict.fromkeys((*mesh.services, *mesh.identities)))
-    if mesh.shards and mesh.logs.group_per_service:
-        findings.add(
-            "logs.group_per_service",
-            "a mesh with shards has one log group: one role starts its tasks, and has no room for the rights to more",
-            "Remove it, or the shards",
-            given=("shards",),
-        )
-    for name, identity in mesh.identities.items():
-        if identity.client and shards_of(mesh.shards, name):
-            findings.add(
-                f"shards.{shards_of(mesh.shards, name)[0]}",
-                f"the identity {name} has a client outside the mesh, whose role stands beside the trust bundles",
-                "Leave it out of the shard",
-                given=(f"identities.{name}.client",),
-            )
-    for shard, members in mesh.shards.items():
-        for index, member in enumerate(members):
-            if not any(is_named(member, name) for name in names):
-                findings.add(
-                    f"shards.{shard}[{index}]",
-                    f"no service and no identity is named {member}",
-                    "Remove it, or write one of their names, or its beginning and *",
-                    given=(f"shards.{shard}[{index}]", "services", "identities"),
-                )
-    for name in names:
-        if len(shards := shards_of(mesh.shards, name)) > 1:
-            findings.add(
-                f"shards.{shards[1]}",
-                f"{name} is in the shards {' and '.join(shards)}, and would be in the stacks of both",
-                "Name it in one of them. What is deployed stays in its shard: a stack cannot hand it over",
-                given=tuple(f"shards.{shard}" for shard in shards),
-            )
 
 
 def check_stored_settings(mesh: Mesh, stored: Iterable[str], findings: Findings) -> None:
