@@ -84,6 +84,7 @@ class Readiness:
         self._file = Paths(environ).ready
         self._log = log
         self._opened = self._may_be_open = False
+        self._ports: set[str] = set()
         self._told = ("", -TELL_EVERY_S)
 
     def watch(self) -> NoReturn:
@@ -127,18 +128,28 @@ class Readiness:
     def _open(self) -> str:
         """Have the ways in opened, and wait until Envoy has done it."""
         try:
+            # Before they are opened: Envoy forgets the closed ones, and one whose port is taken never comes.
+            self._ports |= self._listening("closed")
             with socket.create_connection((self._address, WAYS_IN_PORT), TIMEOUT_S) as connection:
                 self._may_be_open = True  # though SIGTERM may come before the answer
                 if connection.recv(len(OPENED)) != OPENED:
                     return "the entrypoint did not open the ways in"
-            listeners = Admin(self._address).get("/listeners")
+            opened = self._listening("ingress")
         except OSError as error:
             return f"Envoy: {error}"
-        if "\nclosed_" in f"\n{listeners}" or "\ningress_" not in f"\n{listeners}":
+        if missing := sorted(self._ports - opened, key=int):
+            ports = ", ".join(missing)
+            return f"Envoy has not opened port {ports}. If it stays so, the application listens there: give it another"
+        if not opened:
             return "Envoy has not opened the ways in yet"
         self._opened = True
         self._log.info("ways-in-opened")
         return ""
+
+    def _listening(self, kind: str) -> set[str]:
+        """The ports of Envoy's listeners of a kind, by their names: ``closed_9443``, ``ingress_9443``."""
+        names = [line.partition("::")[0] for line in Admin(self._address).get("/listeners").splitlines()]
+        return {port for found, _, port in (name.partition("_") for name in names) if found == kind}
 
     def _note(self, trouble: str) -> None:
         """Write or take away the file, and tell what has changed."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from meshcert.material import Material
     from meshcert.mesh.edges.pairs import Pair
 
-PAUSE_S = 0.02
+PAUSE_S = 0.05
 """
 Between two requests of all clients together, seconds.
 

@@ -13,6 +13,7 @@ from meshcert.cli.__main__ import cli
 from meshcert.contract.container import USER_ID
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.applications.declared import Application, ApplicationHealthCheck, EgressRule
+from meshcert.mesh.applications.task_policies import TaskPolicies, TaskStatement
 from meshcert.mesh.applications.volumes import ApplicationVolume
 from meshcert.mesh.checks.network.reach import MOST_RULES
 from meshcert.mesh.federation.declared import BundleEndpoint, DeclaredTrustDomain
@@ -29,6 +30,8 @@ from tests.stacks.test_sizes import SERVICES
 
 PAGE = "docs/mesh-file.md"
 LIMITS = PAGES["docs/limits.md"]
+IN_TABLES = {"health_check", "task_policies"}
+"""Fields of an application that have tables of their own."""
 IN_WORDS = {"virtual_gateway", "virtual_node", "application", "proxy"}
 FOR_MESH_FILES = {"check", "schema", "map", "why", "import", "envoy"}
 
@@ -77,7 +80,7 @@ def test_every_field_of_an_application_is_on_the_page() -> None:
     ]
 
     assert table == [
-        (name, "" if field.is_required() or name == "health_check" else str(field.default), field.description)
+        (name, "" if field.is_required() or name in IN_TABLES else str(field.default), field.description)
         for name, field in Application.model_fields.items()
     ]
 
@@ -105,6 +108,22 @@ def test_every_field_of_an_applications_volume_is_on_the_page() -> None:
     assert table == [
         (name, "" if field.is_required() else str(field.default), field.description)
         for name, field in ApplicationVolume.model_fields.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "part"), [("field of `task_policies`", TaskPolicies), ("field of a statement", TaskStatement)]
+)
+def test_every_field_of_an_applications_policies_is_on_the_page(head: str, part: type[BaseModel]) -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, f"| {head} | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in part.model_fields.items()
     ]
 
 

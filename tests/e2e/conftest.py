@@ -46,12 +46,12 @@ _RUNNING = pytest.StashKey[ExitStack]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those who share a mesh come one after the other, in their order."""
+    """Those who share a mesh come one after the other, in their order, where the first of them stands."""
     for order in SHARED:
-        places = [place for place, item in enumerate(items) if _shares(item, order)]
-        shared = sorted((items[place] for place in places), key=lambda item: order.index(item.path.name))
-        for place, item in zip(places, shared, strict=True):
-            items[place] = item
+        place = next((place for place, item in enumerate(items) if _shares(item, order)), 0)
+        shared = sorted((item for item in items if _shares(item, order)), key=lambda item: order.index(item.path.name))
+        others = [item for item in items if not _shares(item, order)]
+        items[:] = [*others[:place], *shared, *others[place:]]
 
 
 @pytest.hookimpl(trylast=True)

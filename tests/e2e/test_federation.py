@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import json
+import os
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from local.cdk import app_context
 from local.running_aws import ACCOUNT, REGION, LocalAws
 from local.running_mesh import wait_until
 from meshcert import naming
+from meshcert.cli.account import connect
+from meshcert.cli.status.bundles import bundles_seen
 from meshcert.federation.refreshing import EVERY_S
 from meshcert.material.document import read_trust_bundle
 from meshcert.material.foreign_bundle import ForeignBundle
@@ -38,6 +41,8 @@ from tools.aws_checks.verdicts import Verdict
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
+
+    from meshcert.mesh import Mesh
 
 
 SHOP, BANK = "shop", "bank"
@@ -128,13 +133,20 @@ def test_two_meshes_federate_by_what_each_of_them_publishes(tmp_path: Path, monk
             assert role.denied() == []
         export = Role(aws, SHOP, naming.EXPORT_ROLE)
         assert not [each for each in unused(export.grants(), export.decisions()) if each.action.startswith("s3:")]
-        # What ``make verify-aws`` asks about it, and nothing is written.
-        deployed = Deployment(
-            load_mesh(tmp_path / "shop.yaml"), Account(aws.client), "aws", REGION, ACCOUNT, dt.datetime.now(dt.UTC)
-        )
-        findings = [finding for check in federation.CHECKS for finding in check.findings(deployed)]
-        assert len(findings) == 4
-        assert [each for each in findings if each.verdict is not Verdict.CONFIRMED] == []
+        _require_told(aws, load_mesh(tmp_path / "shop.yaml"), published[SHOP]["spiffe_sequence"], monkeypatch)
+
+
+def _require_told(aws: LocalAws, mesh: Mesh, sequence: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``make verify-aws`` and ``meshcert status`` ask and tell about it; nothing is written."""
+    deployed = Deployment(mesh, Account(aws.client), "aws", REGION, ACCOUNT, dt.datetime.now(dt.UTC))
+    findings = [finding for check in federation.CHECKS for finding in check.findings(deployed)]
+    assert len(findings) == 4
+    assert [each for each in findings if each.verdict is not Verdict.CONFIRMED] == []
+    for variable, value in aws.environment().items():
+        monkeypatch.setenv(variable, value)
+    told = bundles_seen(connect(mesh.name, os.environ), mesh)
+    assert (told["own"]["sequence"], told["own"]["problem"]) == (sequence, None)
+    assert [(each["trust_domain"], each["problem"]) for each in told["foreign"]] == [("bank.example", "BundleInvalid")]
 
 
 def _assembly(folder: Path, urls: dict[str, str]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,6 +58,21 @@ def test_connections_are_refused_until_the_application_answers(start: Start, pub
 
     assert request(node.address, PLAIN_PORT)[0] == 200
     assert not node.refuses(9080)
+
+
+def test_a_way_in_whose_port_the_application_has_is_named(start: Start, published: SecretsApi) -> None:
+    """One of two: with the other alone the task would be called ready, and every caller of this one refused."""
+    del published
+    node = start(_node())
+    node.wait_until_healthy()
+    start.application(node)
+
+    with socket.create_server((node.address, PLAIN_PORT)):
+        readiness = start.readiness(node)
+        told = eventually(lambda: readiness.events("application-not-answering"), "the reason told")
+
+        assert f"Envoy has not opened port {PLAIN_PORT}. " in told[-1]["reason"]
+        assert not readiness.healthy()
 
 
 class _Sick(BaseHTTPRequestHandler):

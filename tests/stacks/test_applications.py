@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -14,6 +14,9 @@ from tests.meshcert.mesh.test_applications import KEY, PARAMETER, SECRET
 from tests.stacks.synthesis import ROOT, Templates, synthesise
 from tests.stacks.test_volumes import FILE_SYSTEM
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LONGEST_ROLE = 64
 """Characters (iam:CreateRole)."""
 GIVEN = {
@@ -23,6 +26,15 @@ GIVEN = {
     "environment": {"LOG_LEVEL": "info"},
     "secrets": {"PASSWORD": f"{SECRET}:password::", "USER": f"{SECRET}:user::", "LEVEL": PARAMETER},
     "secret_keys": [KEY],
+    "task_policies": {
+        "statements": [
+            {
+                "actions": ["s3:GetObject"],
+                "resources": ["arn:aws:s3:::shop-orders/*"],
+                "conditions": {"Bool": {"aws:SecureTransport": ["true"]}},
+            }
+        ]
+    },
     "user": "1000:1000",
     "cpu": 128,
     "memory_mib": 256,
@@ -176,7 +188,30 @@ def test_the_service_waits_for_that_right_and_the_task_role_has_none_of_it(templ
     assert task_role not in {role["Ref"] for role in policy.properties["Roles"]}
 
 
-def test_other_secrets_are_another_policy(templates: Templates, tmp_path: Any) -> None:
+def test_the_task_role_gets_the_users_statements_and_the_execution_role_none(templates: Templates) -> None:
+    """Beside what the task itself needs."""
+    role = _task(templates, "appserver")["TaskRoleArn"]["Fn::GetAtt"][0]
+    having = [each for each in templates.statements() if "shop-orders" in str(each.resources)]
+
+    assert [(each.role, each.actions, each.conditions) for each in having] == [
+        (role, ("s3:GetObject",), {"Bool": {"aws:SecureTransport": ["true"]}})
+    ]
+
+
+def test_a_managed_policy_is_attached_to_the_task_role(tmp_path: Path) -> None:
+    """And to no other."""
+    arn = "arn:aws:iam::111122223333:policy/orders"
+    mesh: dict[str, Any] = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    mesh["services"]["colorteller"]["application"]["task_policies"] = {"managed": [arn]}
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh, sort_keys=False))
+    templates = synthesise(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
+
+    having = {each.logical_id for each in templates.resources("AWS::IAM::Role") if arn in str(each.properties)}
+
+    assert having == {_task(templates, "colorteller")["TaskRoleArn"]["Fn::GetAtt"][0]}
+
+
+def test_other_secrets_are_another_policy(templates: Templates, tmp_path: Path) -> None:
     """CloudFormation takes the right to the old ones away last, when no task needs them any more."""
     mesh: dict[str, Any] = yaml.safe_load((ROOT / "examples/yelb.yaml").read_text())
     mesh["services"]["appserver"]["application"] |= {"secrets": {"LEVEL": PARAMETER}}

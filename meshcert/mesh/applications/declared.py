@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from meshcert.mesh.applications.task_policies import TaskPolicies
 from meshcert.mesh.applications.volumes import ApplicationVolume
 from meshcert.mesh.part import Part, Port, Seconds
 
@@ -84,6 +85,8 @@ class Application(Part):
     """Environment variables that ECS fills when a task starts, by ARN: from Secrets Manager, or an SSM parameter."""
     secret_keys: tuple[str, ...] = Field(default=(), max_length=20)
     """ARNs of the KMS keys that these are encrypted with, where they are keys of yours."""
+    task_policies: TaskPolicies = TaskPolicies()
+    """What it may do in AWS: policies of yours on the role of its tasks."""
     volumes: tuple[ApplicationVolume, ...] = Field(default=(), max_length=20)
     """Where it may write."""
     cpu: Annotated[int, Strict(), Field(ge=0, le=16384)] = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.applications.containers import check_containers
+from meshcert.mesh.checks.applications.task_policies import check_task_policies
 from meshcert.mesh.checks.applications.variables import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.clients import check_clients
@@ -92,6 +93,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_health_checks,
         check_applications,
         check_containers,
+        check_task_policies,
         check_workload_apis,
         check_drains,
         check_shards,

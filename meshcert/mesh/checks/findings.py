@@ -215,6 +215,12 @@ def _applications(mesh: Mesh) -> Iterator[Fault]:
                 "the application keeps the Linux capabilities that Fargate gives",
                 "Write drop_capabilities: true, unless its image starts as root and steps down",
             )
+        for index, policy in enumerate(application.task_policies.managed if application else ()):
+            yield Fault(
+                f"{place}.task_policies.managed[{index}]",
+                f"meshcert does not see what {policy} allows",
+                "See that it reaches no secret meshcert/…, no table meshcert-… and no key of theirs",
+            )
         for variable in application.environment if application else ():
             if _SECRET.search(variable.upper()):
                 yield Fault(

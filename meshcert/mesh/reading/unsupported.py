@@ -11,7 +11,10 @@ _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
 _YOUR_NETWORK = "`network.existing` names a VPC of yours and its subnets; services make security groups of their own"
 _YOUR_CLUSTER = "The name or ARN of a cluster of yours, for the whole mesh: `cluster.existing`"
-_NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
+_NO_ROLE = (
+    "meshcert makes the role of a task, which reads its certificates; what else it may do: "
+    "`services.NAME.application.task_policies`"
+)
 _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"
 _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"

@@ -27,6 +27,7 @@ from meshcert.contract.environment import (
     PROXY_ENVIRONMENT,
 )
 from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
+from stacks.constructs.containers.task_policies import attach_task_policies
 from stacks.constructs.containers.volumes import ProxyVolumes, mount_volumes
 from stacks.constructs.containers.workload_api import share_workload_api
 from stacks.constructs.images import application_image
@@ -90,6 +91,7 @@ class TaskContainers:
         envoy, declared = self._envoy(settings, stop_s), service.proxy
         if service.application is not None:
             application = self._behind(service.application, settings.proxy.egress_port, envoy)
+            attach_task_policies(self.task, service.application.task_policies)
             if service.workload_api:
                 share_workload_api(self.task, envoy, application, service.workload_api_users)
         # Last: the tmpfs mounts are set by the containers' numbers.

@@ -374,6 +374,21 @@ def test_a_deploy_that_declares_something_else_has_another_certificate_issued(
     assert world.published == world.version(world.row.certificate_arn)
 
 
+def test_a_deploy_of_other_names_that_is_rolled_back_has_a_third_certificate_issued_once(world: IssuingWorld) -> None:
+    """Nobody has the key of the first any more. CloudFormation may ask twice, and it is paid for once."""
+    more = (*NAMES, Dns("www.color.local"))
+    world.deploy()
+    world.declarations.declared["front"] = replace(TERMS, names=more)
+    world.deploy(replace(FRONT, names=more))
+    world.declarations.declared["front"] = TERMS
+
+    declared = {world.deploy().certificate_arn for _ in range(2)}
+
+    assert declared == {world.row.certificate_arn}
+    assert len(world.authority.issued) == 3
+    assert world.published == world.version(world.row.certificate_arn)
+
+
 class TestMoved:
     """Identities that come from ACM, and go back."""
 
