@@ -51,8 +51,8 @@ STORED_SETTINGS = 1
 """The right to read a proxy's settings that are too long for its task definition."""
 SECRETS = 3
 """A role that fetches what ECS puts into an application's environment, its policy, and the right to that."""
-FILE_SYSTEMS = 1
-"""The right to mount those of Amazon EFS."""
+RIGHTS_BESIDE = 1
+"""A policy beside the role's own: the right to mount file systems of Amazon EFS, and statements of the user's."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -129,7 +129,8 @@ def _of_service(mesh: Mesh, name: str) -> int:
     count = SERVICE - (GROUP if apart else 0)
     count += ROUTES * _may_have_routes(mesh, name)
     count += SECRETS * bool(service.application and service.application.secrets)
-    count += FILE_SYSTEMS * service.mounts_file_systems
+    statements = service.application.task_policies.statements if service.application else ()
+    count += RIGHTS_BESIDE * (service.mounts_file_systems or bool(statements))
     count += _rules_of_their_own(mesh, name, apart=apart)
     if service.load_balancer and gateway:
         count += BALANCER + BALANCED_PORT * len(gateway.listeners)

@@ -233,14 +233,10 @@ class IdentityResources(Construct):
         """
         Have this published after the trust bundles: peers must know a root before they meet its certificates.
 
-        Of a CA of the user's nothing is asked before its bundle is there, for then it was looked at. A shard's stack
-        comes after the one with the bundles as it is.
-
-        Args:
-            bundles: By hierarchy.
+        Of a CA of the user's nothing is asked before its bundle is there, for then it was looked at.
         """
         if any(Stack.of(bundle) is not Stack.of(self) for bundle in bundles.values()):
-            return
+            return  # a shard's stack comes after the one with the bundles as it is
         for bundle in bundles.values():
             self._published.node.add_dependency(bundle.published)
         if self._of_yours:
