@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, CustomResource, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, CustomResource, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -15,8 +15,9 @@ from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
+from stacks.constructs.crossings import open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
-from stacks.constructs.gateway_balancer import GatewayBalancer
+from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.refused_peers import count_refused_peers
@@ -26,10 +27,13 @@ from stacks.findings import accept
 from stacks.shards import ShardStacks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_cdk import aws_ec2 as ec2
     from constructs import Construct
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.cells.slices import Crossing
     from stacks.pki import PkiStack
     from stacks.runtime import Platform
 
@@ -46,10 +50,19 @@ class ServicesStack(Stack):
     Args:
         pki: The stack of the CAs, for the names of their revocation lists.
         key: Encrypts the secrets the tasks read.
+        crossings: The ways between its services and other cells' networks.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, key: kms.IKey, platform: Platform
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: Mesh,
+        pki: PkiStack,
+        key: kms.IKey,
+        platform: Platform,
+        crossings: Sequence[Crossing] = (),
     ) -> None:
         super().__init__(
             scope,
@@ -84,28 +97,36 @@ class ServicesStack(Stack):
             platform=platform,
         )
         homes = {service: self.shards.stack_of(service) for service in mesh.services}
-        for service, home in homes.items():
-            if home is not self:
-                groups.make_for_shard(service)
+        groups.make_for_shards(service for service, home in homes.items() if home is not self)
         services = {name: EnvoyService(home, name, surroundings=surroundings) for name, home in homes.items()}
         callees = {declared.virtual_node: services[service] for service, declared in mesh.services.items()}
         for caller in services.values():
             for backend in caller.proxy.backends:
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
                     callees[backend.name].admit(caller, backend.port)
+        for crossing in crossings:
+            open_way(services[crossing.service].group, crossing)
         for service, declared in mesh.services.items():
             if routes := _published_routes(homes[service], mesh, service):
                 # New tasks read their routes at start.
                 services[service].service.node.add_dependency(routes)
-            if declared.load_balancer:
+            if declared.load_balancer and declared.load_balancer.target_groups:
+                join_target_groups(homes[service], services[service], declared.load_balancer, placed)
+            elif declared.load_balancer:
                 balancer = GatewayBalancer(
                     homes[service],
                     f"{service}-balancer",
+                    balancer=declared.load_balancer,
                     placed=placed,
                     target=services[service],
                     protected=mesh.about.deletion_protection,
                 )
                 CfnOutput(homes[service], f"{service}Address", value=balancer.dns_name)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The region's first two, which CloudFormation knows: of a known account the CDK would look them up."""
+        return [Fn.select(number, Fn.get_azs()) for number in range(2)]
 
     def _cluster(self, mesh: Mesh, vpc: ec2.IVpc) -> ecs.ICluster:
         """The ECS cluster: yours, or one of the mesh's own."""

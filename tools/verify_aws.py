@@ -16,7 +16,7 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - dynamodb: GetItem
 - ec2: DescribeRouteTables, DescribeSubnets, DescribeVpcAttribute, DescribeVpcEndpoints, DescribeVpcs
 - ecs: DescribeServices, DescribeTaskDefinition, DescribeTasks, ListTasks
-- elasticloadbalancing: DescribeTargetHealth
+- elasticloadbalancing: DescribeTargetGroups, DescribeTargetHealth
 - events: DescribeRule, ListTargetsByRule
 - iam: SimulateCustomPolicy, SimulatePrincipalPolicy
 - kms: DescribeKey, GetKeyRotationStatus

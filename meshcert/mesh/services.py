@@ -9,6 +9,7 @@ from pydantic import Field, Strict
 from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
 from meshcert.mesh.applications.declared import Application, UserId
 from meshcert.mesh.applications.volumes import EfsVolume
+from meshcert.mesh.load_balancers import Balanced
 from meshcert.mesh.part import ContainerPath, OutsideClients, Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 from meshcert.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
@@ -72,6 +73,8 @@ class DeclaredProxyContainer(Part, title="Proxy"):
 class DeclaredService(Part, title="Service"):
     """An ECS service that runs one proxy, and its application if it is a virtual node's."""
 
+    cell: str = ""
+    """The cell it runs in, in a mesh with cells."""
     virtual_gateway: str = ""
     """The virtual gateway it runs; or virtual_node."""
     virtual_node: str = ""
@@ -110,8 +113,8 @@ class DeclaredService(Part, title="Service"):
     """CPU units of a task, as Fargate offers them."""
     memory_mib: Annotated[int, Strict()] = 512
     """Memory of a task in MiB; Fargate offers certain sizes for each cpu."""
-    load_balancer: Annotated[bool, Strict()] = False
-    """Put a network load balancer before it; for virtual gateways."""
+    load_balancer: Balanced = None
+    """For virtual gateways: `true` makes an internal network load balancer; or what it is like, or which of yours."""
 
     @property
     def images(self) -> tuple[str, ...]:

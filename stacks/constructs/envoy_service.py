@@ -180,7 +180,7 @@ class EnvoyService(Construct):
         for rule in self._egress:
             for number in rule.ports:
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)
-                self.group.add_egress_rule(_peer(rule), port, "The mesh file's")
+                self.group.add_egress_rule(peer(rule), port, "The mesh file's")
 
     def _admit_outside_clients(self) -> None:
         """Let in whom the mesh file names beside the callers: clients in plain text, for a while, and scrapers."""
@@ -193,7 +193,7 @@ class EnvoyService(Construct):
             self._admit_outside(clients, self.proxy.metrics_port, "Metrics")
 
     def _admit_outside(self, clients: OutsideClients, port: int, why: str) -> None:
-        self.group.add_ingress_rule(_peer(clients), ec2.Port.tcp(port), why)
+        self.group.add_ingress_rule(peer(clients), ec2.Port.tcp(port), why)
 
     def admit(self, caller: EnvoyService, port: int) -> None:
         """Let another service's Envoy connect to a port of this one."""
@@ -240,7 +240,7 @@ class EnvoyService(Construct):
         return group
 
 
-def _peer(hosts: EgressRule | OutsideClients) -> ec2.IPeer:
+def peer(hosts: EgressRule | OutsideClients) -> ec2.IPeer:
     """The hosts of a rule of the mesh file."""
     if prefix_list := getattr(hosts, "prefix_list", ""):
         return ec2.Peer.prefix_list(prefix_list)

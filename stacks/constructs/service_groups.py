@@ -12,6 +12,8 @@ from constructs import Construct
 from meshcert import naming
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshcert.mesh import Mesh
 
 
@@ -34,9 +36,10 @@ class ServiceGroups(Construct):
         self._home = scope
         self._known: dict[tuple[str, str], ec2.ISecurityGroup] = {}
 
-    def make_for_shard(self, service: str) -> None:
-        """Make the group of a service whose tasks have another stack."""
-        self.make(self, f"{service}-group", service)
+    def make_for_shards(self, services: Iterable[str]) -> None:
+        """Make the groups of services whose tasks have another stack."""
+        for service in services:
+            self.make(self, f"{service}-group", service)
 
     def make(self, scope: Construct, construct_id: str, service: str) -> None:
         """Make the group of a service's tasks, in the stack of groups; its rules are made where they are called for."""

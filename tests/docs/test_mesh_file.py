@@ -19,6 +19,7 @@ from meshcert.mesh.checks.network.reach import MOST_RULES
 from meshcert.mesh.federation.declared import BundleEndpoint, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import MOST_NAMES, DeclaredClient, DeclaredIdentity, ExistingAuthority
+from meshcert.mesh.load_balancers import LoadBalancer
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
 from meshcert.mesh.services import DeclaredProxyContainer, DeclaredService
@@ -57,6 +58,16 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
     }
     for name in IN_WORDS:
         assert f"`{name}`" in PAGES[PAGE]
+
+
+def test_every_field_of_a_load_balancer_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of `load_balancer` | default | means |")
+    ]
+
+    assert table == [(name, str(field.default), field.description) for name, field in LoadBalancer.model_fields.items()]
 
 
 def test_every_field_of_a_ca_of_yours_is_on_the_page() -> None:

@@ -1,4 +1,4 @@
-"""One mesh in a VPC of 172.16/12, in a namespace and under CAs that were there before it, deployed and renewed."""
+"""One mesh in a VPC of 172.16/12, a namespace, behind a load balancer and under CAs that were there before it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 from aws_cdk import App
 
 from app import build
-from evidence.fixtures.account_at_home import make_home, make_issuing_ca, make_root_ca
+from evidence.fixtures.account_at_home import make_edge, make_home, make_issuing_ca, make_root_ca
 from evidence.fixtures.moving_mesh import DNS, IN_HASTE, SERVICES
 from local.cdk import app_context
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway's CA is a root of one tier, the teller's an issuing CA whose root is in no account."""
+    """
+    The gateway's CA is a root of one tier, the teller's an issuing CA whose root is in no account.
+
+    Nothing is made of what was there but ACM's permission, on the CA for which the file says so.
+    """
     monkeypatch.setattr("stacks.identities.ROOT", tmp_path)
     monkeypatch.setattr("tools.aws_checks.existing_authorities.ROOT", tmp_path)
     with LocalAws(tmp_path / "aws") as aws:
@@ -37,6 +41,8 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         home, cas = make_home(aws, "mtls.svc.cluster.local"), {GATEWAY: make_root_ca(aws), TELLER: make_issuing_ca(aws)}
         values = yaml.safe_load(MUTUAL.read_text())
         values["network"], values["mesh"]["namespace_id"] = home.network(), home.namespace
+        edge = make_edge(aws, home, 8443)
+        values["services"][GATEWAY]["load_balancer"] = {"target_groups": {8443: edge.target_group}}
         for name, ca in cas.items():
             (tmp_path / f"{name}.pem").write_text(ca.root)
             existing = {"arn": ca.arn, "root": f"{name}.pem", "permit_acm": name == TELLER}
@@ -50,7 +56,7 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         mesh = RunningMesh(aws, "color", aws.resolve)
         mesh.wait_until_steady(SERVICES)
         act_on(mesh, IN_HASTE)
-        gateway = Gateway(mesh.gateway_address(GATEWAY), 8443, DNS[GATEWAY], mesh.trust_bundle(GATEWAY))
+        gateway = Gateway(aws.resolve(edge.address), 8443, DNS[GATEWAY], mesh.trust_bundle(GATEWAY))
         with gateway.client() as client, Ticking(aws, mesh.name):
             wait_until(lambda: gateway.said(gateway.ask(client)) == ANSWER, "a teller the gateway knows", within_s=60)
             before = mesh.serial(TELLER)

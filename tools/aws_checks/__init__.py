@@ -13,6 +13,7 @@ from tools.aws_checks import (
     federation,
     granted,
     issuances,
+    load_balancers,
     network,
     renewals,
     rights,
@@ -23,7 +24,12 @@ from tools.aws_checks import (
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Check
 
-BEFORE: tuple[Check[Any], ...] = (*network.CHECKS, *cluster.CHECKS, *existing_authorities.CHECKS)
+BEFORE: tuple[Check[Any], ...] = (
+    *network.CHECKS,
+    *cluster.CHECKS,
+    *existing_authorities.CHECKS,
+    *load_balancers.CHECKS,
+)
 """Checks of what is yours, which a deploy asks before it makes anything."""
 
 CHECKS: tuple[Check[Any], ...] = (

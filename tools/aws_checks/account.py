@@ -42,6 +42,7 @@ READS = frozenset(
         "ecs:DescribeTaskDefinition",
         "ecs:DescribeTasks",
         "ecs:ListTasks",
+        "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
         "events:DescribeRule",
         "events:ListTargetsByRule",

@@ -117,7 +117,7 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
     tasks = sum(service.desired_count for service in services)
     cpus = sum(service.desired_count * service.cpu for service in services) / _CPU_UNITS
     gib = sum(service.desired_count * service.memory_mib for service in services) / _MIB
-    balancers = sum(service.load_balancer for service in services)
+    made = [each.load_balancer for each in services if each.load_balancer and not each.load_balancer.target_groups]
     return (
         Line(
             "Fargate tasks, arm64",
@@ -125,7 +125,7 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
             (cpus * CPU_HOUR + gib * GIB_HOUR) * HOURS,
         ),
         *_way_out(mesh.network),
-        Line("network load balancers", f"{balancers}", balancers * BALANCER_HOUR * HOURS),
+        Line("load balancers", f"{len(made)}", len(made) * BALANCER_HOUR * HOURS),
         Line("Cloud Map's hosted zone", "1", ZONE),
         *_insights(mesh),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.cells.checks import check_cells
 from meshcert.mesh.checks.applications.containers import check_containers
 from meshcert.mesh.checks.applications.task_policies import check_task_policies
 from meshcert.mesh.checks.applications.variables import check_applications
@@ -28,6 +29,7 @@ from meshcert.mesh.checks.issuance import (
 )
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
+from meshcert.mesh.checks.network.load_balancers import check_load_balancers
 from meshcert.mesh.checks.network.networks import check_network
 from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
 from meshcert.mesh.checks.network.reach import check_egress, check_metrics, check_plain_text_sources
@@ -58,9 +60,11 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_names,
         check_network,
         check_cluster,
+        check_cells,
         check_egress,
         check_plain_text_sources,
         check_metrics,
+        check_load_balancers,
         check_existing_authorities,
         check_validity,
         check_trust,

@@ -132,7 +132,7 @@ def _of_service(mesh: Mesh, name: str) -> int:
     statements = service.application.task_policies.statements if service.application else ()
     count += RIGHTS_BESIDE * (service.mounts_file_systems or bool(statements))
     count += _rules_of_their_own(mesh, name, apart=apart)
-    if service.load_balancer and gateway:
+    if service.load_balancer and not service.load_balancer.target_groups and gateway:
         count += BALANCER + BALANCED_PORT * len(gateway.listeners)
     return count
 

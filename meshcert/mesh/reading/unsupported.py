@@ -248,7 +248,7 @@ _SERVICE = {
     "cluster": _YOUR_CLUSTER,
     **dict.fromkeys(
         ("loadbalancers", "targetgroup", "targetgroups", "targetgrouparn", "alb", "nlb"),
-        "An internal network load balancer before a gateway: `services.NAME.load_balancer`",
+        "A load balancer before a gateway, made or yours: `services.NAME.load_balancer`",
     ),
     **dict.fromkeys(
         ("deploymentconfiguration", "deploymentcontroller"),

@@ -33,6 +33,8 @@ def yours(**changes: Any) -> dict[str, Any]:
     return {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/12"], "subnets": {"us-west-1a": SUBNET}, **changes}
 
 
+BALANCER = "services.colorgateway.load_balancer"
+TARGET_GROUP = "arn:aws:elasticloadbalancing:us-west-1:111122223333:targetgroup/edge/0123456789abcdef"
 CA = {
     "arn": "arn:aws:acm-pca:us-west-1:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef",
     "root": "root.pem",
@@ -64,6 +66,27 @@ SHAPE = [
         "Use RSA_2048 or EC_prime256v1 or EC_secp384r1",
     ),
     Slip("hierarchies.colorteller.tiers", 3, "3 is not allowed", "Use 1 or 2"),
+    Slip(
+        BALANCER, {"scheme": "public"}, "'public' is not allowed", "internal or internet-facing", f"{BALANCER}.scheme"
+    ),
+    Slip(BALANCER, {"scheme": "internet-facing"}, "not say whom it admits", "Add clients", f"{BALANCER}.clients"),
+    Slip(
+        BALANCER, {"type": "application"}, "no certificate for its clients", "type: network", f"{BALANCER}.certificate"
+    ),
+    Slip(
+        BALANCER,
+        {"certificate": "arn:aws:acm:us-west-1:111122223333:certificate/1"},
+        "passes TLS through",
+        "type: application",
+        f"{BALANCER}.certificate",
+    ),
+    Slip(
+        BALANCER,
+        {"target_groups": {8443: TARGET_GROUP}},
+        "the mesh makes its own",
+        "Name the VPC",
+        f"{BALANCER}.target_groups",
+    ),
     Slip("hierarchies.colorteller.tiers", REMOVED, "it is missing", "or existing, with a CA of yours"),
     Slip(
         "hierarchies.colorteller",
@@ -203,7 +226,7 @@ SHAPE = [
     Slip("services.colorteller.poll_interval_s", 0, "0 is not allowed", "greater than 0"),
     Slip("services.colorteller.poll_interval_s", float("inf"), "inf", "finite"),
     Slip("services.colorteller.rotation", "restart", "'restart'", "reload or redeploy"),
-    Slip("services.colorteller.load_balancer", "yes", "expected true or false", "without quotes"),
+    Slip("services.colorteller.load_balancer", "yes", "is not allowed", "be true or false"),
     Slip("services.colorteller.application.drop_capabilities", "ALL", "expected true or false", "without quotes"),
     Slip("services.colorteller.cpu", 300, "300 is not allowed", "256 or 512"),
 ]
@@ -399,3 +422,32 @@ def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     """Not a traceback."""
     with pytest.raises(MeshInvalid, match="cannot be read: No such file"):
         load_mesh(tmp_path / "mesh.yaml")
+
+
+def test_a_listener_that_asks_for_certificates_is_no_place_behind_an_application_load_balancer() -> None:
+    """It would refuse every connection; the fault names the ways out."""
+    validation = {"trust": {"hierarchy": "colorteller"}}
+    balancer = {"type": "application", "certificate": "arn:aws:acm:us-west-1:111122223333:certificate/1"}
+
+    faults = faults_of(changed((BALANCER, balancer), (f"{GATEWAY}.listeners[0].tls.validation", validation)))
+
+    assert [fault.place for fault in faults] == [f"{BALANCER}.type"]
+    assert "type: network" in faults[0].remedy
+    assert "mutual authentication" in faults[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("balancer", "place", "words"),
+    [
+        ({"target_groups": {8443: TARGET_GROUP}, "scheme": "internal"}, "scheme", "the load balancer is yours"),
+        ({"target_groups": {9443: TARGET_GROUP, 8443: TARGET_GROUP}}, "target_groups.9443", "no listener at 9443"),
+    ],
+    ids=["how to make one", "another port"],
+)
+def test_target_groups_of_yours_are_for_the_listeners_of_the_gateway(
+    balancer: dict[str, Any], place: str, words: str
+) -> None:
+    """And nothing else is said of a load balancer that nobody makes."""
+    (fault,) = faults_of(changed((BALANCER, balancer), ("network", {"existing": yours()})))
+
+    assert (fault.place, words in fault.problem) == (f"{BALANCER}.{place}", True)

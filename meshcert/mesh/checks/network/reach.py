@@ -54,14 +54,14 @@ def check_plain_text_sources(mesh: Mesh, findings: Findings) -> None:
                     "Write tls: {mode: PERMISSIVE, ...}, or remove it",
                     given=(f"{where}.tls", f"{where}.tls.mode"),
                 )
-            _check_outside_clients(f"{where}.permissive_from", sources, findings)
+            check_outside_clients(f"{where}.permissive_from", sources, findings)
 
 
 def check_metrics(mesh: Mesh, findings: Findings) -> None:
     """Report scrapers that are named in no way or in two, and a port that a task already has."""
     if mesh.metrics is None:
         return
-    _check_outside_clients("metrics.scrapers", mesh.metrics.scrapers, findings)
+    check_outside_clients("metrics.scrapers", mesh.metrics.scrapers, findings)
     taken = _ports_of_tasks(mesh)
     if mesh.metrics.port in taken:
         owner, ground = taken[mesh.metrics.port]
@@ -94,7 +94,8 @@ def _ports_of_tasks(mesh: Mesh) -> dict[int, tuple[str, str]]:
     return taken
 
 
-def _check_outside_clients(where: str, sources: Sequence[OutsideClients], findings: Findings) -> None:
+def check_outside_clients(where: str, sources: Sequence[OutsideClients], findings: Findings) -> None:
+    """Report clients that are named in no way or in two, twice, or not as EC2 writes them."""
     for index, source in enumerate(sources):
         place = f"{where}[{index}]"
         if bool(source.cidr) == bool(source.security_group):

@@ -53,6 +53,13 @@ def _check_members(mesh: Mesh, findings: Findings) -> None:
 
 
 def _check_kept_together(mesh: Mesh, findings: Findings) -> None:
+    if mesh.shards and mesh.cells:
+        findings.add(
+            "shards",
+            "a mesh over several accounts has stacks for each cell, and they cannot be divided further yet",
+            "Remove them, or the cells",
+            given=("cells",),
+        )
     if mesh.shards and mesh.logs.group_per_service:
         findings.add(
             "logs.group_per_service",
