@@ -39,6 +39,8 @@ class ServiceGroups(Construct):
     def make_for_shards(self, services: Iterable[str]) -> None:
         """Make the groups of services whose tasks have another stack."""
         for service in services:
+            if self._mesh.services[service].attached:
+                continue
             self.make(self, f"{service}-group", service)
 
     def make(self, scope: Construct, construct_id: str, service: str) -> None:
@@ -65,14 +67,20 @@ class ServiceGroups(Construct):
         """The group of a service's tasks, as a stack may name it and write rules into it."""
         place = (stack.node.path, service)
         if place not in self._known:
-            name = naming.group_parameter(self._mesh.name, service)
             self._known[place] = ec2.SecurityGroup.from_security_group_id(
                 stack,
                 f"{service}-group",
-                ssm.StringParameter.value_for_string_parameter(stack, name),
+                self._id_in(stack, service),
                 allow_all_outbound=self._reaches_all(service),
             )
         return self._known[place]
+
+    def _id_in(self, stack: Stack, service: str) -> str:
+        """A group's id: the user's own, or what the parameter says."""
+        if attached := self._mesh.services[service].attached:
+            return attached.security_group
+        name = naming.group_parameter(self._mesh.name, service)
+        return ssm.StringParameter.value_for_string_parameter(stack, name)
 
     def _reaches_all(self, service: str) -> bool:
         application = self._mesh.services[service].application
