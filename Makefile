@@ -134,6 +134,11 @@ deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials
 	@python -m tools.pin_images --check
 	@python -m tools.first_deploy cdk deploy --all $(ARGS)
 
+.PHONY: deploy-cell
+deploy-cell: $(VENV) $(NODE) ## Deploy one cell of a mesh over several accounts, with that account's credentials, and say what comes next (CELL=NAME, MESH=FILE)
+	@python -m tools.pin_images --check
+	@python -m tools.deploy_cell $(CELL) $(if $(MESH),--mesh $(MESH)) $(ARGS)
+
 .PHONY: cdk
 cdk: $(VENV) $(NODE) ## Run any other command of the pinned CDK CLI (ARGS="destroy NAME-services")
 	@cdk $(ARGS)

@@ -1,5 +1,5 @@
 """
-The CDK app: one mesh file becomes four stacks.
+The CDK app: one mesh file becomes four stacks, or up to four in each of its cells.
 
 Context (``cdk deploy -c name=value``): ``mesh`` (path of the mesh file), ``architecture`` (``arm64`` or ``x86_64``) and
 ``python`` (the functions' Python, for example ``3.13``; with ``any-python`` one that Lambda may not have). Nothing is
@@ -11,16 +11,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from aws_cdk import App, Tags
+from aws_cdk import App
 
-from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
-from stacks.identities import IdentitiesStack
-from stacks.pki import PkiStack
-from stacks.renewal import RenewalStack
+from stacks.cells import add_cell
+from stacks.meshes import add_stacks
 from stacks.runtime import Platform
-from stacks.services import ServicesStack
 
 
 def build(app: App) -> App:
@@ -32,15 +29,12 @@ def build(app: App) -> App:
     """
     mesh = load_mesh(Path(app.node.get_context("mesh")))
     platform = Platform.from_context(app.node)
-    name = mesh.name
-    pki = PkiStack(app, f"{name}-pki", mesh=mesh)
-    identities = IdentitiesStack(app, f"{name}-identities", mesh=mesh, pki=pki, platform=platform)
-    services = ServicesStack(app, f"{name}-services", mesh=mesh, pki=pki, key=identities.key, platform=platform)
-    renewal = RenewalStack(app, f"{name}-renewal", mesh=mesh, platform=platform)
-    identities.add_stack_dependency(pki)
-    services.add_stack_dependency(identities)
-    renewal.add_stack_dependency(services)
-    Tags.of(app).add(naming.TAG, name)
+    if mesh.cells:
+        for cell in mesh.cells:
+            if waits := add_cell(app, mesh, cell, platform):
+                sys.stderr.write(f"{waits}\n")
+    else:
+        add_stacks(app, f"{mesh.name}-", mesh, platform)
     return app
 
 

@@ -137,6 +137,16 @@ def issuance_parameter(mesh: str, identity: str) -> str:
     return f"/meshcert/{mesh}/issuance/{identity}"
 
 
+def resource_share(mesh: str, hierarchy: str, purpose: str) -> str:
+    """
+    Name of a RAM share of a hierarchy's CAs, and of its permission if that is the mesh's own.
+
+    Args:
+        purpose: ``issue`` or ``read``.
+    """
+    return f"meshcert-{mesh}-{hierarchy}-{purpose}"
+
+
 def leaf_template(partition: str) -> str:
     """
     ARN of the template that certificates of workloads are issued with; names come from the signing request.

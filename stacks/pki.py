@@ -6,21 +6,32 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, CfnWaitConditionHandle, Stack
 
+from stacks.constructs.certificates.authority_shares import AuthorityShares
 from stacks.constructs.certificates.existing_authority import NamedAuthority
 from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
 from stacks.constructs.certificates.revocation_bucket import RevocationBucket
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from constructs import Construct
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.cells.slices import Sharing
     from stacks.constructs.certificates.hierarchy import SigningAuthorities
 
 
 class PkiStack(Stack):
-    """The stack with one root CA, or a root CA and its issuing CA, for each hierarchy whose CA is not the user's."""
+    """
+    The stack with one root CA, or a root CA and its issuing CA, for each hierarchy whose CA is not the user's.
 
-    def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh) -> None:
+    Args:
+        shared: The hierarchies whose CAs are shared with other accounts; None if there are none.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, mesh: Mesh, shared: Mapping[str, Sharing] | None = None
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
@@ -47,3 +58,13 @@ class PkiStack(Stack):
             self.export_value(authorities.root_arn)
             if authorities.issuing_arn != authorities.root_arn:
                 self.export_value(authorities.issuing_arn)
+            if shared and name in shared:
+                AuthorityShares(
+                    self,
+                    f"{name}-shares",
+                    mesh=mesh.name,
+                    hierarchy=name,
+                    authorities=authorities,
+                    sharing=shared[name],
+                )
+                CfnOutput(self, f"{name}SharedCa", value=authorities.issuing_arn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, CustomResource, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, CustomResource, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -15,6 +15,7 @@ from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
+from stacks.constructs.crossings import open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_image
@@ -24,10 +25,13 @@ from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_cdk import aws_ec2 as ec2
     from constructs import Construct
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.cells.slices import Crossing
     from stacks.pki import PkiStack
     from stacks.runtime import Platform
 
@@ -42,10 +46,19 @@ class ServicesStack(Stack):
     Args:
         pki: The stack of the CAs, for the names of their revocation lists.
         key: Encrypts the secrets the tasks read.
+        crossings: The ways between its services and other cells' networks.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, key: kms.IKey, platform: Platform
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: Mesh,
+        pki: PkiStack,
+        key: kms.IKey,
+        platform: Platform,
+        crossings: Sequence[Crossing] = (),
     ) -> None:
         super().__init__(
             scope,
@@ -82,6 +95,8 @@ class ServicesStack(Stack):
             for backend in caller.proxy.backends:
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
                     callees[backend.name].admit(caller, backend.port)
+        for crossing in crossings:
+            open_way(services[crossing.service].group, crossing)
         for service, declared in mesh.services.items():
             if routes := self._published_routes(mesh, service):
                 # New tasks read their routes at start.
@@ -98,6 +113,11 @@ class ServicesStack(Stack):
                     protected=mesh.about.deletion_protection,
                 )
                 CfnOutput(self, f"{service}Address", value=balancer.dns_name)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The region's first two, which CloudFormation knows: of a known account the CDK would look them up."""
+        return [Fn.select(number, Fn.get_azs()) for number in range(2)]
 
     def _published_routes(self, mesh: Mesh, service: str) -> CustomResource | None:
         """

@@ -20,6 +20,7 @@ LONG = {
     "meshcert/mesh/checks/calls.py": "one rule after the other about who calls whom; each is short",
     "meshcert/mesh/edges/permission.py": "one question, whether A may call B: one answer after the other, each short",
     "meshcert/mesh/reading/unsupported.py": "a table: a key that people try, what to do instead",
+    "meshcert/mesh/mesh.py": "the mesh file's own class, and the facts that follow from it, each in a few lines",
     "meshcert/proxy.py": "the settings of one proxy, which two programs share, in one place",
     "stacks/runbook.py": "a table: one alarm, one answer",
     "local/running_aws.py": "one class, which everybody else starts a local AWS with",

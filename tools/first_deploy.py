@@ -185,6 +185,12 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
     """
     command = sys.argv[1:] if command is None else command
     known = _known(command)
+    if known and known.mesh.cells:
+        cells = ", ".join(known.mesh.cells)
+        sys.stderr.write(
+            f"{known.file} has cells, each with credentials of its own: make deploy-cell CELL=... ({cells})\n"
+        )
+        return 2
     if known and known.is_first is not False and (code := _asked_before(known)):
         return code
     if known and known.is_first is False and (moves := known.moves()):

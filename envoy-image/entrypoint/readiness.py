@@ -120,9 +120,9 @@ class Readiness:
         self._log.info("draining", accept_for_s=drain.accept_s)
         while not drain.finished():
             time.sleep(0.1)
-        if left := drain.left():
+        if any(left := drain.left()):
             # The application is asked to end next, and may answer some of them all the same.
-            self._log.warning("requests-left", requests=left)
+            self._log.warning("requests-left", **left._asdict())
         self._log.info("drained")
 
     def _open(self) -> str:

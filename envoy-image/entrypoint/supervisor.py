@@ -276,8 +276,8 @@ class Supervisor:
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
-            if cut := self._drain.left():
-                self._log.warning("requests-cut", requests=cut)
+            if any(cut := self._drain.left()):
+                self._log.warning("requests-cut", **cut._asdict())
             self._exit_code = exit_codes.STOPPED
             return
         if self._installed and not self._envoy_configured:

@@ -16,7 +16,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from meshcert.deploying.existing_authorities import read_existing, refuse_exchanged_root, require_fit
+from meshcert.deploying.existing_authorities import (
+    read_existing,
+    refuse_exchanged_root,
+    refuse_unshared,
+    require_fit,
+)
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
 from meshcert.deploying.properties import read_identity, read_trust_bundle
 from meshcert.deploying.published_roots import refuse_unpublished_root
@@ -132,7 +137,10 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         refuse_exchanged_root(order.hierarchy, event, deployment.table)
         if wanted := read_existing(properties):
             authorities, clock = deployment.authorities, deployment.sources.clock
-            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
+            try:
+                _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
+            except AccessDenied as denied:
+                refuse_unshared(wanted, order.secret_id, denied)
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:

@@ -8,7 +8,7 @@ The custom resource of its hierarchy's trust bundle says in ``Existing`` what th
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from meshcert.deploying.refused_changes import known_row
 from meshcert.errors import AuthorityUnfit, Fault, RequestInvalid, RootInUse
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshcert.clock import Clock
+    from meshcert.errors import AccessDenied
     from meshcert.identity import IdentityTable
     from meshcert.issuing.existing_authority import SeenAuthority
 
@@ -89,6 +90,31 @@ def require_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAu
     )
     if faults:
         raise AuthorityUnfit(f"the CA {wanted.arn}", faults)
+
+
+def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenied) -> NoReturn:
+    """
+    Say what to do about a CA of another account that this one may not even look at.
+
+    Args:
+        secret_id: ARN of a secret of the mesh, so it lies in the mesh's own account and region.
+        denied: What AWS said.
+
+    Raises:
+        AuthorityUnfit: If the CA is another account's.
+        AccessDenied: ``denied``, if it is this account's own.
+    """
+    region, account = secret_id.split(":")[3:5]
+    owner = wanted.arn.split(":")[4]
+    if owner == account:
+        raise denied
+    fault = Fault(
+        f"hierarchies.{wanted.hierarchy}",
+        f"account {owner} does not share the CA with account {account}, or this one has not accepted",
+        f"Have {owner} share it by AWS RAM in {region}, which a deploy of the cell that makes it does; outside of its "
+        "organization, accept: aws ram get-resource-share-invitations",
+    )
+    raise AuthorityUnfit(f"the CA {wanted.arn}", (fault,)) from denied
 
 
 def refuse_exchanged_root(hierarchy: str, event: Mapping[str, Any], table: IdentityTable) -> None:

@@ -93,11 +93,32 @@ class ExistingAuthority(Part):
         return self.arn.split(":")[4]
 
 
+class SharedAuthority(Part):
+    """A CA that the deploy of its cell has made, as `meshcert authorities` prints it: other cells issue from it."""
+
+    arn: Annotated[
+        str,
+        Field(
+            pattern=f"^{AUTHORITY_ARN}$",
+            examples=[
+                "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
+            ],
+        ),
+    ]
+    """ARN of the CA that signs the certificates."""
+    root: str = Field(min_length=1, max_length=255, examples=["yelb-edge-root.pem"])
+    """PEM file with the root certificate, from the repository's root: what peers trust."""
+
+
 class Hierarchy(Part):
     """A root CA, and the issuing CA below it if there are two tiers; or a CA of yours."""
 
     tiers: Literal[1, 2] | None = Field(default=None, examples=[2])
     """1: the root signs the certificates itself; 2: an issuing CA does. Left out with `existing` alone."""
+    cell: str = ""
+    """The cell that makes its CAs, in a mesh with cells."""
+    authority: SharedAuthority | None = None
+    """What the deploy of its cell has made and printed: other cells issue from it. Left out before a first deploy."""
     existing: ExistingAuthority | None = None
     """A CA of yours signs the certificates; then a deploy makes none."""
     key_algorithm: CaKeyAlgorithm = Field(examples=["EC_prime256v1"])
@@ -163,6 +184,8 @@ class DeclaredClient(Part, title="Client"):
 class DeclaredIdentity(Part, title="Identity"):
     """The names one workload proves: one secret, and its certificates."""
 
+    cell: str = ""
+    """The cell it is issued in, in a mesh with cells; an identity that a service uses follows it."""
     hierarchy: str = Field(examples=["colorteller"])
     """The hierarchy that signs its certificate."""
     issuer: IssuerName = IssuerName.ACM

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field, PrivateAttr, Strict
 
 from meshcert import naming
 from meshcert.identity import IssuerName
@@ -14,7 +14,7 @@ from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
-from meshcert.mesh.network import Network
+from meshcert.mesh.network import Cell, Network
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
@@ -82,6 +82,8 @@ class Mesh(Part):
     """Where the tasks' containers write."""
     metrics: Metrics | None = None
     """What Envoys count, for Prometheus. Left out: nobody outside the tasks sees it."""
+    cells: dict[str, Cell] = Field(default={}, json_schema_extra=_KEYS)
+    """The accounts and regions that it runs in, by name; left out: one, that of the credentials that deploy."""
     hierarchies: dict[str, Hierarchy] = Field(json_schema_extra=_KEYS)
     """The private CAs, by name."""
     identities: dict[str, DeclaredIdentity] = Field(json_schema_extra=_KEYS)
@@ -98,6 +100,17 @@ class Mesh(Part):
     """Divide the requests to a virtual service among virtual nodes, by name."""
     services: dict[str, DeclaredService] = Field(json_schema_extra=_KEYS)
     """The ECS services that run the proxies, by name."""
+    _elsewhere: dict[str, DeclaredIdentity] = PrivateAttr(default_factory=dict)
+    """Identities of other cells, whose names and hierarchies peers here have to know."""
+
+    def part(self, **fields: Any) -> Mesh:
+        """A mesh with some sections replaced, which still knows the names of the identities that it has no more."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        part = Mesh.model_construct(self.model_fields_set, **values | fields)
+        part._elsewhere = {  # noqa: SLF001 - of its own class
+            name: each for name, each in self.identities.items() if name not in part.identities
+        }
+        return part
 
     @property
     def name(self) -> str:
@@ -124,6 +137,11 @@ class Mesh(Part):
         return f"{self.cluster_name}/{service}"
 
     @property
+    def everyone(self) -> tuple[DeclaredIdentity, ...]:
+        """The identities of the whole mesh, other cells' too."""
+        return (*self.identities.values(), *self._elsewhere.values())
+
+    @property
     def has_own_keys(self) -> bool:
         """Whether AWS Private CA issues for keys of meshcert's own in this mesh."""
         return any(identity.issuer is IssuerName.PRIVATE_CA for identity in self.identities.values())
@@ -145,7 +163,18 @@ class Mesh(Part):
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
         declared = self.virtual_nodes[virtual_node].service_discovery
-        return declared.dns.hostname if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+        if declared:
+            return declared.dns.hostname
+        service = self.service_of(virtual_node)
+        return f"{service}.{self.namespace_of(self.services[service].cell)}"
+
+    def namespace_of(self, cell: str) -> str:
+        """The Cloud Map namespace of a cell's services; of a mesh without cells, its own."""
+        return self.cells[cell].namespace or self.namespace if cell in self.cells else self.namespace
+
+    def runner_of(self, virtual_node: str) -> str:
+        """The service that runs a virtual node; empty if none does."""
+        return self._services_of_nodes.get(virtual_node, "")
 
     def is_outside(self, virtual_node: str) -> bool:
         """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""
@@ -201,7 +230,7 @@ class Mesh(Part):
         names: dict[str, dict[San, None]] = {}
         for hierarchy in self.hierarchies:
             trusted = self.trusted(hierarchy)
-            accepted = (identity.names for identity in self.identities.values() if identity.hierarchy in trusted)
+            accepted = (identity.names for identity in self.everyone if identity.hierarchy in trusted)
             names[hierarchy] = dict.fromkeys(name for each in accepted for name in each)
         return names
 
@@ -275,7 +304,8 @@ class Mesh(Part):
             return None
         if not listener.certificate.identity:
             return NOT_AUTHENTICATED
-        identity = self.identities.get(listener.certificate.identity)
+        presented = listener.certificate.identity
+        identity = self.identities.get(presented) or self._elsewhere.get(presented)
         return ClientTls(validation=Validation(trust=Trust(hierarchy=identity.hierarchy))) if identity else None
 
     def nodes_behind(self, backend: DeclaredBackend) -> tuple[str, ...]:

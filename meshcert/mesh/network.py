@@ -1,4 +1,4 @@
-"""The network the services run in: one of the mesh's own, or one of yours."""
+"""The network the services run in, one of the mesh's own or one of yours; and cells, which have one each."""
 
 from __future__ import annotations
 
@@ -64,3 +64,16 @@ class Network(Part):
     def cidrs(self) -> tuple[str, ...]:
         """The address ranges of the VPC, whoever made it."""
         return self.existing.cidrs if self.existing else (self.cidr,)
+
+
+class Cell(Part):
+    """One account and region: certificates, secrets, tables, functions and services of its own."""
+
+    account: Annotated[str, Field(pattern=r"^\d{12}$", examples=["111122223333"])]
+    """Its account, twelve digits, in quotes."""
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", examples=["eu-west-1"])]
+    """Its region."""
+    namespace: str = Field(default="", examples=["frontend.yelb.internal"])
+    """Cloud Map namespace of its services. Left out: that of the mesh; no two cells that call each other share one."""
+    network: Network | None = None
+    """The VPC of its services, with addresses that no cell has that it calls. Left out: that of the mesh."""

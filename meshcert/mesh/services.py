@@ -64,6 +64,8 @@ class DeclaredProxyContainer(Part, title="Proxy"):
 class DeclaredService(Part, title="Service"):
     """An ECS service that runs one proxy, and its application if it is a virtual node's."""
 
+    cell: str = ""
+    """The cell it runs in, in a mesh with cells."""
     virtual_gateway: str = ""
     """The virtual gateway it runs; or virtual_node."""
     virtual_node: str = ""

@@ -94,7 +94,18 @@ def patterns(mesh: str, places: Iterable[str], *, own_keys: bool = False) -> dic
     ]
     for number, (cluster, services) in enumerate(parts, 1):
         rules |= _ecs_rules(f"Elsewhere{number}", cluster, services)
-    return rules
+    return {name: (description, _of_this_account(pattern)) for name, (description, pattern) in rules.items()}
+
+
+def _of_this_account(pattern: events.EventPattern) -> events.EventPattern:
+    """A bus may take events of other accounts, too, and a rule without an account matches them (EventBridge guide)."""
+    return events.EventPattern(
+        account=[Aws.ACCOUNT_ID],
+        source=pattern.source,
+        detail_type=pattern.detail_type,
+        resources=pattern.resources,
+        detail=pattern.detail,
+    )
 
 
 def _ecs_rules(suffix: str, cluster: str, services: Sequence[str] | None) -> dict[str, tuple[str, events.EventPattern]]:

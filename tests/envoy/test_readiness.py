@@ -184,6 +184,26 @@ def test_requests_that_outlast_the_drain_are_counted_and_left_to_the_application
         assert answer.result() == 200
 
 
+def test_tcp_sessions_that_outlast_the_drain_are_counted(start: Start, published: SecretsApi) -> None:
+    """Nobody can ask a client of TCP to leave: whoever ends within the five seconds is not cut."""
+    del published
+    listeners = (*teller().listeners, Listener(PLAIN_PORT, "tcp", ListenerTls(TlsMode.DISABLED)))
+    node = start(teller(listeners=listeners, awaits_application=True), MESHCERT_DRAIN_S="0")
+    node.wait_until_healthy()
+    start.application(node)
+    readiness = start.readiness(node)
+    readiness.wait_until_healthy()
+
+    with socket.create_connection((node.address, PLAIN_PORT)), socket.create_connection((node.address, PLAIN_PORT)):
+        name = f"listener.ingress_{PLAIN_PORT}.downstream_cx_active"
+        eventually(lambda: node.stats(name) == {name: "2"}, "two sessions")
+        readiness.process.send_signal(signal.SIGTERM)
+        assert readiness.exit_code() == exit_codes.STOPPED
+
+    (told,) = readiness.events("requests-left")
+    assert (told["requests"], told["tcp_sessions"]) == (0, 2)
+
+
 def _status_after_a_while(node: Container) -> int:
     connection = http.client.HTTPConnection(node.address, PLAIN_PORT, timeout=60)
     connection.request("GET", "/slow-10")

@@ -94,6 +94,11 @@ def test_rules_hear_of_certificates_deployments_and_stopped_tasks(templates: Tem
     }
 
 
+def test_rules_hear_of_their_own_account_alone(templates: Templates) -> None:
+    """Without it a rule matches what other accounts send to the bus, too (EventBridge guide, "Event buses")."""
+    assert {str(pattern["account"]) for pattern in _patterns(templates)} == {"[{'Ref': 'AWS::AccountId'}]"}
+
+
 def test_rules_name_no_certificate_and_of_ecs_the_meshs_cluster_alone(templates: Templates) -> None:
     """A replaced certificate is not missed; ECS sends every task's events, and other teams' are none of ours."""
     resources = {

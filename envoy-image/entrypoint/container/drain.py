@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
+from urllib.parse import quote
 
 from entrypoint.container.drain_time import drain_time
 from entrypoint.container.paths import Paths
@@ -28,6 +29,21 @@ _ASK_WITHIN_S = 1.0
 """How long a connection that was accepted as the ways in closed has for its handshake and its first request."""
 _LOOK_FOR_APPLICATION_S = 1.0
 _CONNECT_TIMEOUT_S = 1.0
+# Only a proxy of TCP has counters under "tcp"; what is open stands under "listener", where HTTP counts, too.
+_STATS = r"^(http\..*downstream_rq_active|(tcp|listener)\.ingress_.*\.downstream_cx_(total|active))$"
+
+
+class InFlight(NamedTuple):
+    """
+    What is open still.
+
+    Args:
+        requests: Requests, over HTTP and gRPC.
+        tcp_sessions: Connections to ``tcp`` listeners.
+    """
+
+    requests: int = 0
+    tcp_sessions: int = 0
 
 
 class Drain:
@@ -74,18 +90,27 @@ class Drain:
         closed_for_s = now - self._closed_at
         if closed_for_s < _ASK_WITHIN_S and not gone:
             return False
-        if closed_for_s < FINISH_S and self.left():
+        if closed_for_s < FINISH_S and any(self.left()):
             return False
         longest_s = max(self.accept_s, APPLICATION_STOP_S) + FINISH_S
         return gone or not self._outlasts or now - self._began >= longest_s
 
-    def left(self) -> int:
-        """How many requests are open still: they end with Envoy, or with the application if that is stopped first."""
+    def left(self) -> InFlight:
+        """What is open still: it ends with Envoy, or with the application if that is stopped first."""
         try:
-            lines = self._admin.get("/stats?filter=%5Ehttp%5C..*downstream_rq_active%24").splitlines()
-            return sum(int(line.rpartition(": ")[2]) for line in lines if not line.startswith("http.admin."))
+            lines = self._admin.get(f"/stats?filter={quote(_STATS)}").splitlines()
+            stats = {name: int(value) for name, _, value in (line.rpartition(": ") for line in lines)}
         except (OSError, ValueError):
-            return 0
+            return InFlight()
+        tcp = {f"listener.{name.split('.')[1].rpartition('_')[0]}" for name in stats if name.startswith("tcp.")}
+        return InFlight(
+            sum(
+                value
+                for name, value in stats.items()
+                if name.startswith("http.") and not name.startswith("http.admin.")
+            ),
+            sum(value for name, value in stats.items() if name.removesuffix(".downstream_cx_active") in tcp),
+        )
 
     def _ask(self, path: str) -> None:
         try:

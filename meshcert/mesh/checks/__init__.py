@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.cells.checks import check_cells
 from meshcert.mesh.checks.applications.containers import check_containers
 from meshcert.mesh.checks.applications.task_policies import check_task_policies
 from meshcert.mesh.checks.applications.variables import check_applications
@@ -58,6 +59,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_names,
         check_network,
         check_cluster,
+        check_cells,
         check_egress,
         check_plain_text_sources,
         check_metrics,

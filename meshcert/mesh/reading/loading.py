@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from meshcert.errors import Fault, MeshInvalid
+from meshcert.mesh.cells.checks import check_crossings
 from meshcert.mesh.checks import check
 from meshcert.mesh.checks.rendered import check_rendered
 from meshcert.mesh.checks.renewals import check_rollouts
@@ -97,6 +98,7 @@ def read_mesh(text: bytes) -> Reading:
         findings = Findings(doubtful)
         check(draft, findings)
         if mesh and not (findings.faults or source.faults or plain.faults):
+            check_crossings(mesh, findings)
             check_rendered(mesh, findings)
             check_rollouts(mesh, findings)
         found += findings.faults

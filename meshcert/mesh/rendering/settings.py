@@ -134,7 +134,7 @@ def _foreign(trust: TlsTrust) -> tuple[str, ...]:
 
 def _trust_domain(mesh: Mesh) -> tuple[str, ...]:
     """The hierarchies that sign SPIFFE IDs: one bundle has all roots of the trust domain, whoever calls whom."""
-    return tuple(_each_once(each.hierarchy for each in mesh.identities.values() if each.spiffe_id))
+    return tuple(_each_once(each.hierarchy for each in mesh.everyone if each.spiffe_id))
 
 
 def _application(service: DeclaredService) -> dict[str, Any]:

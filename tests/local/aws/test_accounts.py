@@ -78,8 +78,9 @@ def test_schedules_and_rules_of_an_account_are_its_own(fresh_aws: LocalAws) -> N
     accounts: dict[str, Clients] = {"own": fresh_aws, "other": InAccount(fresh_aws)}
     queues = {name: new_queue(account, "heard") for name, account in accounts.items()}
     for name, account in accounts.items():
+        pattern = {"source": ["mesh"], "account": [queues[name].arn.split(":")[4]]}
         events, scheduler = account.client("events"), account.client("scheduler")
-        events.put_rule(Name="all", EventPattern=json.dumps({"source": ["mesh"]}))
+        events.put_rule(Name="all", EventPattern=json.dumps(pattern))
         events.put_targets(Rule="all", Targets=[{"Id": "queue", "Arn": queues[name].arn, "InputPath": "$.detail.of"}])
         rights = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queues[name].arn}]
         target = {"Arn": queues[name].arn, "RoleArn": new_role(account, "tick", rights, "scheduler.amazonaws.com")}

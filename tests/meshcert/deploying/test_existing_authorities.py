@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
-from meshcert.deploying.existing_authorities import existing_properties
-from meshcert.errors import RootNotDeclared
+from meshcert.deploying.existing_authorities import existing_properties, refuse_unshared
+from meshcert.errors import AccessDenied, AuthorityUnfit, RootNotDeclared
 from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority, authority_faults
 from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots_entry
 from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST
@@ -65,6 +65,17 @@ def test_a_ca_that_nobody_shares_is_told_as_missing(world: World) -> None:
     answer = world.ask("Create", TRUST | {"Existing": existing_properties(WANTED)})
 
     assert (answer["Status"], ROOT in answer["Reason"]) == ("FAILED", True)
+
+
+def test_a_ca_of_another_account_that_is_not_shared_is_refused_with_what_to_do() -> None:
+    """AWS says who may not do what; this says who has to do what. A right of one's own that is missing stays that."""
+    denied = AccessDenied("acm-pca:DescribeCertificateAuthority", ROOT, "AccessDeniedException", "not authorized")
+    region, owner = ROOT.split(":")[3:5]
+
+    with pytest.raises(AuthorityUnfit, match=rf"{owner} does not share the CA with account {OTHER_ACCOUNT}.*AWS RAM"):
+        refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{OTHER_ACCOUNT}:secret:x", denied)
+    with pytest.raises(AccessDenied):
+        refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{owner}:secret:x", denied)
 
 
 def test_properties_that_make_no_sense_are_refused(world: World) -> None:

@@ -1,0 +1,151 @@
+"""Checks of cells: that everything has its place, and that nothing has to cross but what may."""
+
+from __future__ import annotations
+
+import ipaddress
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, network_of, service_at
+from meshcert.mesh.naming import name_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+
+LONGEST_CELL_NAME = 16
+
+
+def check_cells(mesh: Mesh, findings: Findings) -> None:
+    """Report cells that are two of one place, and parts whose cell is missing, unknown or named for nothing."""
+    for name in mesh.cells:
+        if fault := name_problem(name, LONGEST_CELL_NAME):
+            findings.add(f"cells.{name}", *fault)
+    for (one, first), (other, second) in combinations(mesh.cells.items(), 2):
+        if (first.account, first.region) == (second.account, second.region):
+            findings.add(
+                f"cells.{other}",
+                f"account {second.account} in {second.region} is cell {one} already",
+                f"Give it another account or region, or have its parts name {one}",
+                given=(f"cells.{one}",),
+            )
+    for section in ("hierarchies", "services", "identities"):
+        for name, declared in getattr(mesh, section).items():
+            # Identities follow the services that use them, and a CA of the user's has its place already.
+            must = section == "services" or (section == "hierarchies" and not declared.existing)
+            _check_place(mesh, f"{section}.{name}", declared.cell, findings, must=must)
+    for name, hierarchy in mesh.hierarchies.items():
+        if hierarchy.authority and (hierarchy.existing or not mesh.cells):
+            findings.add(
+                f"hierarchies.{name}.authority",
+                "it is what a cell's deploy has made for other cells, and no cell makes this one",
+                "Remove it; a CA of yours is named by existing",
+            )
+    for one, other in _neighbours(mesh):
+        _check_neighbours(mesh, one, other, findings)
+
+
+def _check_place(mesh: Mesh, place: str, cell: str, findings: Findings, *, must: bool) -> None:
+    if not cell:
+        if mesh.cells and must:
+            findings.add(f"{place}.cell", "it is missing", f"Name a cell: {', '.join(mesh.cells)}", given=("cells",))
+    elif not mesh.cells:
+        findings.add(f"{place}.cell", "the file has no cells", "Remove it, or declare cells", given=("cells",))
+    elif cell not in mesh.cells:
+        remedy = findings.remedy(cell, mesh.cells, f"Name one of {', '.join(mesh.cells)}, or declare it under cells")
+        findings.add(f"{place}.cell", f"there is no cell {cell}", remedy, given=("cells",))
+
+
+def check_crossings(mesh: Mesh, findings: Findings) -> None:
+    """
+    Report what would have to cross between cells and cannot.
+
+    Args:
+        mesh: A mesh in which :func:`~meshcert.mesh.checks.check` has found nothing.
+    """
+    if not mesh.cells:
+        return
+    holders = cells_of_identities(mesh)
+    for identity, cells in holders.items():
+        _check_identity(mesh, identity, cells, findings)
+    trusting = cells_trusting(mesh)
+    for name, hierarchy in mesh.hierarchies.items():
+        signed = {
+            cell for identity, cells in holders.items() if mesh.identities[identity].hierarchy == name for cell in cells
+        }
+        others = (signed | trusting[name]) - {hierarchy.cell}
+        if not hierarchy.existing:
+            _check_regions(mesh, name, sorted(others), findings)
+        if hierarchy.writes_lists and others:
+            findings.add(
+                f"hierarchies.{name}.revocation",
+                f"its lists are in the bucket of cell {hierarchy.cell}, which {', '.join(sorted(others))} cannot read",
+                "Remove it; short lives of acm-pca end a stolen key soon",
+            )
+
+
+def _check_identity(mesh: Mesh, identity: str, cells: set[str], findings: Findings) -> None:
+    named = mesh.identities[identity].cell
+    if not cells:
+        findings.add(
+            f"identities.{identity}.cell",
+            "no service uses it, so the file has to say where it is issued",
+            f"Name a cell: {', '.join(mesh.cells)}",
+        )
+    elif len(cells) > 1:
+        told = ", ".join(sorted(cells))
+        findings.add(
+            f"identities.{identity}.cell" if named else f"identities.{identity}",
+            f"it would be of several cells: {told}; no secret leaves its account and region",
+            "Declare one identity for each cell, with the same names if they are to be one to their peers",
+        )
+
+
+def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], findings: Findings) -> None:
+    cell = mesh.hierarchies[hierarchy].cell
+    region = mesh.cells[cell].region
+    for other in others:
+        if mesh.cells[other].region != region:
+            findings.add(
+                f"hierarchies.{hierarchy}.cell",
+                f"its CAs are in {region}, and cell {other} is in {mesh.cells[other].region}: RAM shares in one region",
+                "Declare a hierarchy in each region, and let each trust the other by also_trust",
+            )
+
+
+def _neighbours(mesh: Mesh) -> Iterator[tuple[str, str]]:
+    """Pairs of cells of which one calls the other, each once and in the file's order."""
+    talking = {
+        frozenset(mesh.services[service].cell for service in (caller, callee))
+        for call in mesh.calls()
+        if (caller := service_at(mesh, call.caller)) and (callee := mesh.runner_of(call.node))
+    }
+    yield from (pair for pair in combinations(mesh.cells, 2) if frozenset(pair) in talking)
+
+
+def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> None:
+    """Two cells whose networks are joined: their addresses and private zones must differ."""
+    for first in network_of(mesh, one).cidrs:
+        for second in network_of(mesh, other).cidrs:
+            if _overlap(first, second):
+                findings.add(
+                    f"cells.{other}.network",
+                    f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
+                    "Give it other addresses, for example network: {cidr: 10.1.0.0/16}",
+                )
+    if mesh.namespace_of(one) == mesh.namespace_of(other):
+        findings.add(
+            f"cells.{other}.namespace",
+            f"it is that of cell {one}, with which it talks, too: a VPC resolves one zone of a name",
+            f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}",
+        )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether an address is in both ranges; not if one is no range, which others report."""
+    try:
+        return ipaddress.ip_network(one).overlaps(ipaddress.ip_network(other))
+    except (TypeError, ValueError):
+        return False

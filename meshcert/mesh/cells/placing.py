@@ -1,0 +1,48 @@
+"""Which cells the parts of a mesh belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.mesh.rendering.settings import proxy_settings
+
+if TYPE_CHECKING:
+    from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.network import Network
+
+
+def cells_of_identities(mesh: Mesh) -> dict[str, set[str]]:
+    """
+    The cells that hold an identity: its own, if it names one, and those of the services whose proxies use it.
+
+    Args:
+        mesh: A mesh without faults that types or structure could show.
+    """
+    cells = {name: {declared.cell} - {""} for name, declared in mesh.identities.items()}
+    for service, declared in mesh.services.items():
+        for identity in proxy_settings(mesh, service).identities:
+            cells[identity].add(declared.cell)
+    return cells
+
+
+def cells_trusting(mesh: Mesh) -> dict[str, set[str]]:
+    """The cells whose proxies trust a hierarchy, by hierarchy."""
+    cells: dict[str, set[str]] = {name: set() for name in mesh.hierarchies}
+    for service, declared in mesh.services.items():
+        for bundle in proxy_settings(mesh, service).trust_bundles:
+            for name in mesh.trusted(bundle):
+                cells[name].add(declared.cell)
+    return cells
+
+
+def network_of(mesh: Mesh, cell: str) -> Network:
+    """The network of a cell's services."""
+    return mesh.cells[cell].network or mesh.network
+
+
+def service_at(mesh: Mesh, place: str) -> str:
+    """The service that runs the proxy at a place, ``virtual_nodes.NAME`` for example; empty if none does."""
+    section, _, name = place.partition(".")
+    if section == "virtual_nodes":
+        return mesh.runner_of(name)
+    return next((each for each, service in mesh.services.items() if service.virtual_gateway == name), "")

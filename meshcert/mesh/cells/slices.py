@@ -1,0 +1,147 @@
+"""The part of a mesh that one cell deploys, as a mesh of its own; and what crosses between cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, network_of, service_at
+from meshcert.mesh.host_policies import DnsServiceDiscovery, ResponseType, ServiceDiscovery
+from meshcert.mesh.issuance import ExistingAuthority
+
+if TYPE_CHECKING:
+    from meshcert.mesh.issuance import Hierarchy
+    from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.proxies import VirtualNode
+
+
+class Sharing(NamedTuple):
+    """
+    The accounts that a hierarchy's CAs are shared with.
+
+    Args:
+        issuing: Those of cells that have certificates signed by it.
+        reading: Those of cells that trust it, the former among them.
+    """
+
+    issuing: tuple[str, ...]
+    reading: tuple[str, ...]
+
+
+class Crossing(NamedTuple):
+    """
+    A way between a service of a cell and another cell's network.
+
+    Args:
+        service: The service.
+        cidrs: The other network's addresses.
+        port: The TCP port that is called.
+        inwards: Whether the service is called; else it calls.
+    """
+
+    service: str
+    cidrs: tuple[str, ...]
+    port: int
+    inwards: bool
+
+
+def in_cell(mesh: Mesh, cell: str) -> Mesh:
+    """
+    What a cell deploys: its services and identities, and the hierarchies that it makes, issues from or trusts.
+
+    CAs of other cells are CAs of the user's there; virtual nodes of other cells are hosts that DNS knows.
+
+    Args:
+        mesh: A mesh with cells, without faults, in which :func:`missing_authorities` finds nothing for this cell.
+
+    Raises:
+        KeyError: If there is no such cell.
+    """
+    place = mesh.cells[cell]
+    own = {name for name, cells in cells_of_identities(mesh).items() if cell in cells}
+    hierarchies = {
+        name: declared if declared.cell == cell else _of_another_cell(declared)
+        for name, declared in mesh.hierarchies.items()
+        if name in _hierarchies_of(mesh, cell)
+    }
+    return mesh.part(
+        about=mesh.about.model_copy(update={"namespace": place.namespace or mesh.namespace}),
+        network=place.network or mesh.network,
+        cells={},
+        hierarchies=hierarchies,
+        identities={name: declared for name, declared in mesh.identities.items() if name in own},
+        services={name: declared for name, declared in mesh.services.items() if declared.cell == cell},
+        virtual_nodes={name: _seen_from(mesh, cell, name) for name in mesh.virtual_nodes},
+    )
+
+
+def missing_authorities(mesh: Mesh, cell: str) -> tuple[str, ...]:
+    """The hierarchies whose CAs a cell needs from another one, and whose ``authority`` the file does not say yet."""
+    needed = ((name, mesh.hierarchies[name]) for name in _hierarchies_of(mesh, cell))
+    return tuple(
+        name for name, declared in needed if declared.cell != cell and not (declared.authority or declared.existing)
+    )
+
+
+def sharing(mesh: Mesh, cell: str) -> dict[str, Sharing]:
+    """With whom a cell shares the CAs that it makes, by hierarchy; those that no other account needs are not in it."""
+    signing = cells_of_identities(mesh)
+    found: dict[str, Sharing] = {}
+    for name, declared in mesh.hierarchies.items():
+        if declared.cell != cell:
+            continue
+        issuing = {
+            each for identity, cells in signing.items() if mesh.identities[identity].hierarchy == name for each in cells
+        }
+        accounts = _accounts(mesh, issuing, cell), _accounts(mesh, issuing | cells_trusting(mesh)[name], cell)
+        if accounts[1]:
+            found[name] = Sharing(*accounts)
+    return found
+
+
+def crossings(mesh: Mesh, cell: str) -> tuple[Crossing, ...]:
+    """The ways between a cell's services and other cells' networks, in the file's order."""
+    found: dict[Crossing, None] = {}
+    for call in mesh.calls():
+        caller, callee = service_at(mesh, call.caller), mesh.runner_of(call.node)
+        if not caller or not callee or mesh.services[caller].cell == mesh.services[callee].cell:
+            continue
+        port = mesh.virtual_nodes[call.node].listeners[0].port_mapping.port
+        for service, other, inwards in ((caller, callee, False), (callee, caller, True)):
+            if mesh.services[service].cell == cell:
+                cidrs = network_of(mesh, mesh.services[other].cell).cidrs
+                found[Crossing(service, cidrs, port, inwards)] = None
+    return tuple(found)
+
+
+def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:
+    """The accounts of cells, in the file's order, but for that of the owner's cell."""
+    accounts = (declared.account for name, declared in mesh.cells.items() if name in cells)
+    return tuple(each for each in dict.fromkeys(accounts) if each != mesh.cells[owner].account)
+
+
+def _hierarchies_of(mesh: Mesh, cell: str) -> tuple[str, ...]:
+    """The hierarchies that a cell makes, has sign its certificates, or trusts, in the file's order."""
+    signing = {
+        mesh.identities[identity].hierarchy for identity, cells in cells_of_identities(mesh).items() if cell in cells
+    }
+    trusting = {name for name, cells in cells_trusting(mesh).items() if cell in cells}
+    made = {name for name, declared in mesh.hierarchies.items() if declared.cell == cell}
+    used = {other for name in made | signing | trusting for other in mesh.trusted(name)}
+    return tuple(name for name in mesh.hierarchies if name in used)
+
+
+def _of_another_cell(declared: Hierarchy) -> Hierarchy:
+    """A hierarchy as the cells see it that do not make its CAs."""
+    if declared.authority is None:
+        return declared
+    existing = ExistingAuthority(arn=declared.authority.arn, root=declared.authority.root)
+    return declared.model_copy(update={"existing": existing, "tiers": None})
+
+
+def _seen_from(mesh: Mesh, cell: str, node: str) -> VirtualNode:
+    """A virtual node as a cell sees it: DNS knows the tasks of those that another cell runs."""
+    declared, runner = mesh.virtual_nodes[node], mesh.runner_of(node)
+    if not runner or mesh.services[runner].cell == cell or declared.service_discovery:
+        return declared
+    found = DnsServiceDiscovery(hostname=mesh.host(node), response_type=ResponseType.ENDPOINTS)
+    return declared.model_copy(update={"service_discovery": ServiceDiscovery(dns=found)})

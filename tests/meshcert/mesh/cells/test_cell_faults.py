@@ -1,0 +1,86 @@
+"""What is wrong with a mesh file's cells, each with what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshcert.mesh import read_mesh
+from tests.meshcert.mesh.cells.yelb import BACKEND, DEPLOYED, FRONTEND, reading
+from tests.meshcert.mesh.mesh_slips import REMOVED, Slip, changed
+
+SLIPS = [
+    Slip("services.ui.cell", "frontent", "there is no cell frontent", "frontend"),
+    Slip("services.ui.cell", REMOVED, "it is missing", "Name a cell: shared, frontend, backend"),
+    Slip("hierarchies.edge.cell", REMOVED, "it is missing", "Name a cell"),
+    Slip("identities.ui.cell", "nowhere", "there is no cell nowhere", "declare it under cells"),
+    Slip("cells.frontend.account", "2222", "", ""),
+    Slip("cells.frontend.account", BACKEND, "is cell frontend already", "Give it another", "cells.backend"),
+    Slip("cells.frontend.region", "eu-central-1", "RAM shares in one region", "in each", "hierarchies.edge.cell"),
+    Slip("cells.backend.network", {"cidr": "10.1.128.0/17"}, "would be there twice", "Give it other addresses"),
+    Slip("cells.backend.namespace", "frontend.yelb.internal", "a VPC resolves one zone", "namespace of its own"),
+    Slip("hierarchies.inner.revocation", "crl", "in the bucket of cell shared", "Remove it"),
+]
+
+
+@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: f"{slip.at}: {slip.problem}")
+def test_a_slip_is_told_where_it_is_with_what_to_do(slip: Slip) -> None:
+    """Problem and remedy are about this very slip."""
+    faults = reading((slip.at, slip.value)).faults
+
+    told = [(fault.place, fault.problem, fault.remedy) for fault in faults]
+    assert any(
+        place == (slip.place or slip.at) and slip.problem in problem and slip.remedy in remedy
+        for place, problem, remedy in told
+    ), told
+
+
+def test_an_identity_is_of_one_cell() -> None:
+    """No secret leaves its account and region: whoever uses it in two has to declare two."""
+    in_two = reading(
+        ("services.gateway.cell", "backend"),
+        ("virtual_gateways.gateway.backends[0].client_policy.tls.certificate.identity", "ui"),
+        (
+            "virtual_nodes.ui.listeners[0].tls.validation",
+            {
+                "trust": {"hierarchy": "inner"},
+                "subject_alternative_names": {"match": {"exact": ["ui.frontend.yelb.internal"]}},
+            },
+        ),
+    ).faults
+
+    assert [(fault.place, fault.problem) for fault in in_two] == [
+        ("identities.ui", "it would be of several cells: backend, frontend; no secret leaves its account and region")
+    ]
+
+
+def test_an_identity_that_no_service_uses_says_where_it_is() -> None:
+    """A client outside the mesh gets it there."""
+    client = {"hierarchy": "edge", "dns_names": ["client.yelb.internal"], "key_algorithm": "EC_prime256v1"}
+
+    (fault,) = reading(("identities.client", client)).faults
+
+    assert (fault.place, "no service uses it" in fault.problem) == ("identities.client.cell", True)
+    assert reading(("identities.client", {**client, "cell": "frontend"})).faults == ()
+
+
+def test_without_cells_nothing_names_one() -> None:
+    """A file of before, with the new words in it."""
+    services = read_mesh(changed(("services.colorteller.cell", "frontend"))).faults
+    hierarchies = read_mesh(changed(("hierarchies.colorteller.authority", DEPLOYED[0][1]))).faults
+
+    assert [(fault.place, fault.problem) for fault in services] == [
+        ("services.colorteller.cell", "the file has no cells")
+    ]
+    assert [fault.place for fault in hierarchies] == ["hierarchies.colorteller.authority"]
+
+
+def test_cells_that_do_not_talk_may_have_the_same_addresses() -> None:
+    """Nothing joins their networks."""
+    alone = reading(
+        ("virtual_nodes.ui.backends", []),
+        ("virtual_nodes.ui.listeners[0].port_mapping.port", 9443),
+        ("cells.backend.network", {"cidr": "10.1.0.0/16"}),
+    )
+
+    assert [fault for fault in alone.faults if fault.place.startswith("cells")] == []
+    assert FRONTEND != BACKEND

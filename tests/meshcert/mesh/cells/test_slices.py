@@ -1,0 +1,130 @@
+"""The part of a mesh that a cell deploys: itself a mesh, in which the others are known by name and address."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshcert.mesh import proxy_settings, read_mesh
+from meshcert.mesh.cells.slices import Crossing, Sharing, crossings, in_cell, missing_authorities, sharing
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, YELB, mesh
+from tests.meshcert.mesh.mesh_slips import COLOR, changed
+
+
+def test_each_cell_has_its_own_and_nobody_elses() -> None:
+    """Services, the identities that they use, and the hierarchies that sign for them or that they trust."""
+    whole = mesh(*DEPLOYED)
+    parts = {cell: in_cell(whole, cell) for cell in whole.cells}
+
+    of_each = {
+        name: (list(part.hierarchies), list(part.identities), list(part.services)) for name, part in parts.items()
+    }
+    assert of_each == {
+        "shared": (["edge", "inner"], [], []),
+        "frontend": (["edge", "inner"], ["gateway", "ui"], ["gateway", "ui"]),
+        "backend": (["inner"], ["appserver", "redis", "postgres"], ["appserver", "redis", "postgres"]),
+    }
+
+
+def test_a_cell_issues_from_the_cas_of_another_by_their_arn() -> None:
+    """It makes none; the one that makes them does not name them as somebody's."""
+    whole = mesh(*DEPLOYED)
+
+    theirs = in_cell(whole, "frontend").hierarchies
+    own = in_cell(whole, "shared").hierarchies
+
+    assert {name: each.existing.arn for name, each in theirs.items() if each.existing} == AUTHORITIES
+    assert [each.made for each in theirs.values()] == [0, 0]
+    assert [(each.existing, each.made) for each in own.values()] == [(None, 1), (None, 1)]
+
+
+def test_a_service_of_another_cell_is_a_host_that_dns_knows() -> None:
+    """Its own cell asks Cloud Map for it, as ever."""
+    whole = mesh(*DEPLOYED)
+    ui = proxy_settings(in_cell(whole, "frontend"), "ui")
+    appserver = proxy_settings(in_cell(whole, "backend"), "appserver")
+
+    assert [(each.host, each.cloud_map_service, each.one_host) for each in ui.backends] == [
+        ("appserver.backend.yelb.internal", "", False)
+    ]
+    assert [(each.host, each.cloud_map_service) for each in appserver.backends] == [
+        ("redis.backend.yelb.internal", "redis"),
+        ("postgres.backend.yelb.internal", "postgres"),
+    ]
+
+
+@pytest.mark.parametrize("service", YELB["services"])
+def test_a_proxy_is_told_in_its_cell_what_the_whole_mesh_says(service: str) -> None:
+    """Identities, trust, names of peers and TLS of calls: only where backends are found differs."""
+    whole = mesh(*DEPLOYED)
+    here = proxy_settings(in_cell(whole, whole.services[service].cell), service)
+    everywhere = proxy_settings(whole, service)
+
+    assert (here.identities, here.trust_bundles, here.listeners) == (
+        everywhere.identities,
+        everywhere.trust_bundles,
+        everywhere.listeners,
+    )
+    assert [(each.name, each.host, each.tls) for each in here.backends] == [
+        (each.name, each.host, each.tls) for each in everywhere.backends
+    ]
+
+
+def test_what_peers_of_other_cells_ask_for_is_asked_for() -> None:
+    """A certificate without the name that the other account's rule lists would be refused there."""
+    whole = mesh(*DEPLOYED)
+    part = in_cell(whole, "frontend")
+
+    assert [str(name) for name in part.peer_names("ui")] == ["ui.frontend.yelb.internal"]
+    assert part.trusted_by_peers("ui") == whole.trusted_by_peers("ui") == ("inner",)
+    assert set(part.accepted_names("inner")) == set(whole.accepted_names("inner"))
+
+
+def test_cas_are_shared_with_the_accounts_that_need_them_and_no_other() -> None:
+    """To issue from with those whose certificates they sign, to read with those that trust them."""
+    whole = mesh()
+
+    assert sharing(whole, "shared") == {
+        "edge": Sharing((FRONTEND,), (FRONTEND,)),
+        "inner": Sharing((FRONTEND, BACKEND), (FRONTEND, BACKEND)),
+    }
+    assert (sharing(whole, "frontend"), sharing(whole, "backend")) == ({}, {})
+
+
+def test_who_trusts_without_being_signed_reads_alone() -> None:
+    """The backend's own hierarchy, which the frontend trusts."""
+    whole = mesh(
+        ("hierarchies.data", {"cell": "backend", "tiers": 2, "key_algorithm": "EC_prime256v1"}),
+        ("identities.appserver.hierarchy", "data"),
+        ("virtual_nodes.ui.backends[0].client_policy.tls.validation.trust.hierarchy", "data"),
+        ("virtual_nodes.redis.listeners[0].tls.validation.trust.hierarchy", "data"),
+        ("virtual_nodes.postgres.listeners[0].tls.validation.trust.hierarchy", "data"),
+    )
+
+    assert sharing(whole, "backend") == {"data": Sharing((), (FRONTEND,))}
+
+
+def test_a_cell_waits_for_the_cas_that_it_does_not_make() -> None:
+    """Their ARNs are known after the first deploy."""
+    assert {cell: missing_authorities(mesh(), cell) for cell in YELB["cells"]} == {
+        "shared": (),
+        "frontend": ("edge", "inner"),
+        "backend": ("inner",),
+    }
+    assert [missing_authorities(mesh(*DEPLOYED), cell) for cell in YELB["cells"]] == [(), (), ()]
+
+
+def test_a_call_over_the_border_is_let_out_and_in_by_address() -> None:
+    """Security groups are named in their own VPC alone."""
+    whole = mesh()
+
+    assert crossings(whole, "frontend") == (Crossing("ui", ("10.2.0.0/16",), 9443, inwards=False),)
+    assert crossings(whole, "backend") == (Crossing("appserver", ("10.1.0.0/16",), 9443, inwards=True),)
+    assert crossings(whole, "shared") == ()
+
+
+def test_a_mesh_without_cells_is_the_whole() -> None:
+    """Its hosts are those of its namespace."""
+    color = read_mesh(changed()).mesh
+
+    assert color is not None
+    assert color.host("colorteller") == f"colorteller.{COLOR['mesh']['namespace']}"

@@ -1,0 +1,54 @@
+"""Yelb over three accounts, with something changed in its file."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from meshcert.mesh import read_mesh
+from tests.meshcert.mesh.mesh_slips import REMOVED, ROOT, steps
+
+if TYPE_CHECKING:
+    from meshcert.mesh import Mesh
+    from meshcert.mesh.reading.loading import Reading
+
+FILE = ROOT / "examples" / "yelb-accounts.yaml"
+YELB: dict[str, Any] = yaml.safe_load(FILE.read_text())
+SHARED, FRONTEND, BACKEND = "111122223333", "222233334444", "333344445555"
+AUTHORITIES = {
+    "edge": f"arn:aws:acm-pca:eu-west-1:{SHARED}:certificate-authority/01234567-89ab-cdef-0123-000000000001",
+    "inner": f"arn:aws:acm-pca:eu-west-1:{SHARED}:certificate-authority/01234567-89ab-cdef-0123-000000000002",
+}
+DEPLOYED = tuple(
+    (f"hierarchies.{name}.authority", {"arn": arn, "root": f"{name}.pem"}) for name, arn in AUTHORITIES.items()
+)
+"""What the file says after the first deploy of the shared cell."""
+
+
+def text(*changes: tuple[str, object]) -> bytes:
+    """The file with values replaced or removed."""
+    values = copy.deepcopy(YELB)
+    for place, value in changes:
+        *way, last = steps(place)
+        at: Any = values
+        for step in way:
+            at = at[step]
+        if value is REMOVED:
+            del at[last]
+        else:
+            at[last] = value
+    return yaml.safe_dump(values, sort_keys=False).encode()
+
+
+def reading(*changes: tuple[str, object]) -> Reading:
+    """What is read of it."""
+    return read_mesh(text(*changes))
+
+
+def mesh(*changes: tuple[str, object]) -> Mesh:
+    """The mesh that it describes, without a fault."""
+    read = reading(*changes)
+    assert read.mesh, read.faults
+    return read.mesh

@@ -1,0 +1,114 @@
+"""Stacks of cells: names, accounts and shares of their own, and rights on the shared CAs alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_cdk import App
+
+from evidence.fixtures.pki import Hierarchy
+from meshcert.mesh import load_mesh
+from stacks.cells import add_cell
+from stacks.runtime import Platform
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, text
+from tests.stacks.synthesis import CONTEXT
+
+if TYPE_CHECKING:
+    from aws_cdk.cx_api import CloudFormationStackArtifact
+
+    Stacks = dict[str, CloudFormationStackArtifact]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mesh file after the first deploy of the shared cell, with the roots that it names."""
+    folder = tmp_path_factory.mktemp("cells")
+    for name in AUTHORITIES:
+        (folder / f"{name}.pem").write_text(Hierarchy().root_pem)
+    (folder / "mesh.yaml").write_bytes(text(*DEPLOYED))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stacks(folder: Path) -> Stacks:
+    """The stacks of the shared cell and of the backend's, by name."""
+    app = App(outdir=str(folder / "out"), context={**CONTEXT, "mesh": str(folder / "mesh.yaml")})
+    mesh = load_mesh(folder / "mesh.yaml")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("stacks.identities.ROOT", folder)
+        for cell in ("shared", "backend"):
+            add_cell(app, mesh, cell, Platform.from_context(app.node))
+    return {stack.stack_name: stack for stack in app.synth().stacks_recursively}
+
+
+def resources(stack: CloudFormationStackArtifact, kind: str) -> list[dict[str, Any]]:
+    """The properties of a stack's resources of one type."""
+    return [each["Properties"] for each in stack.template["Resources"].values() if each["Type"] == kind]
+
+
+def test_each_cell_has_stacks_of_its_own_in_its_account(stacks: Stacks) -> None:
+    """A cell without services has its CAs and nothing else; nothing is looked up for any."""
+    assert {name: (stack.environment.account, stack.environment.region) for name, stack in stacks.items()} == {
+        "yelb-shared-pki": (SHARED, "eu-west-1"),
+        "yelb-backend-pki": (BACKEND, "eu-west-1"),
+        "yelb-backend-identities": (BACKEND, "eu-west-1"),
+        "yelb-backend-services": (BACKEND, "eu-west-1"),
+        "yelb-backend-renewal": (BACKEND, "eu-west-1"),
+    }
+    manifests = [Path(stack.assembly.directory, "manifest.json").read_text() for stack in stacks.values()]
+    assert not any("missing" in json.loads(manifest) for manifest in manifests)
+
+
+def test_each_ca_is_shared_to_issue_and_to_read_with_who_needs_it(stacks: Stacks) -> None:
+    """The permission to issue is AWS's own; to read, three actions that are no writes."""
+    shares = {each["Name"]: each for each in resources(stacks["yelb-shared-pki"], "AWS::RAM::ResourceShare")}
+    permissions = resources(stacks["yelb-shared-pki"], "AWS::RAM::Permission")
+
+    assert {name: each["Principals"] for name, each in shares.items()} == {
+        "meshcert-yelb-edge-issue": [FRONTEND],
+        "meshcert-yelb-edge-read": [FRONTEND],
+        "meshcert-yelb-inner-issue": [FRONTEND, BACKEND],
+        "meshcert-yelb-inner-read": [FRONTEND, BACKEND],
+    }
+    assert "AWSRAMDefaultPermissionCertificateAuthority" in json.dumps(shares["meshcert-yelb-edge-issue"])
+    for permission in permissions:
+        actions = permission["PolicyTemplate"]["Action"]
+        assert all(action.split(":")[1].startswith(("Get", "Describe", "List")) for action in actions)
+
+
+def test_no_right_of_a_cell_is_on_another_cells_anything_but_its_ca(stacks: Stacks) -> None:
+    """Every other ARN that a policy names is of the cell's own account."""
+    written = json.dumps([stack.template for name, stack in stacks.items() if name.startswith("yelb-backend-")])
+
+    foreign = {part for part in written.split('"') if SHARED in part or FRONTEND in part}
+
+    assert foreign == {AUTHORITIES["inner"]}
+
+
+def test_a_call_from_another_cell_is_let_in_by_its_network(stacks: Stacks) -> None:
+    """On the one port, to the one service."""
+    groups = resources(stacks["yelb-backend-services"], "AWS::EC2::SecurityGroup")
+    admitted = {
+        group["GroupDescription"]: (rule["CidrIp"], rule["FromPort"])
+        for group in groups
+        for rule in group.get("SecurityGroupIngress", ())
+        if "CidrIp" in rule
+    }
+
+    assert admitted == {"Tasks of appserver": ("10.1.0.0/16", 9443)}
+
+
+def test_a_cell_whose_cas_nobody_knows_yet_has_no_stacks(folder: Path) -> None:
+    """The synthesis says which cell comes first."""
+    file = folder / "early.yaml"
+    file.write_bytes(text())
+    app = App(outdir=str(folder / "early"), context={**CONTEXT, "mesh": str(file)})
+
+    told = add_cell(app, load_mesh(file), "backend", Platform.from_context(app.node))
+
+    assert app.synth().stacks_recursively == []
+    assert "hierarchies.inner.authority is missing" in told
+    assert told.endswith("make deploy-cell CELL=shared")

@@ -1,0 +1,107 @@
+"""``make deploy-cell``: in whose account, in which order, and what it says afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from cryptography import x509
+
+from evidence.fixtures.pki import Hierarchy
+from meshcert.mesh import load_mesh
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, FRONTEND, SHARED, mesh, reading, text
+from tools import deploy_cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CA = Hierarchy(tiers=2)
+
+
+class Account:
+    """What AWS says in one account."""
+
+    def __init__(self, account: str = SHARED) -> None:
+        self._account = account
+
+    def __call__(self, _service: str) -> Account:
+        """A client of any of its services."""
+        return self
+
+    def get_caller_identity(self) -> dict[str, str]:
+        """Whose credentials these are."""
+        return {"Account": self._account}
+
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        """The outputs of the CAs' stack."""
+        assert StackName == "yelb-shared-pki"
+        outputs = [{"OutputKey": f"{name}SharedCa", "OutputValue": arn} for name, arn in AUTHORITIES.items()]
+        return {"Stacks": [{"Outputs": outputs}]}
+
+    def get_certificate_authority_certificate(self, **_asked: str) -> dict[str, str]:
+        """An issuing CA's certificate, and the chain above it."""
+        return {"Certificate": CA.issuing_pem, "CertificateChain": CA.root_pem}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The mesh file before any deploy."""
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(text())
+    return file
+
+
+def test_what_it_prints_is_what_the_mesh_file_needs(file: Path, tmp_path: Path) -> None:
+    """As it stands, with the roots in files; then there is nothing to write any more."""
+    said = "\n".join(deploy_cell.next_steps(mesh(), "shared", file, Account(), tmp_path))
+
+    block = yaml.safe_load(said[said.index("hierarchies:") : said.index("In an account")])["hierarchies"]
+    written = tuple((f"hierarchies.{name}.authority", each["authority"]) for name, each in block.items())
+    again = "\n".join(deploy_cell.next_steps(mesh(*written), "shared", file, Account(), tmp_path))
+
+    assert reading(*written).faults == ()
+    assert {name: each["authority"]["arn"] for name, each in block.items()} == AUTHORITIES
+    roots = [(tmp_path / each["authority"]["root"]).read_bytes() for each in block.values()]
+    assert {x509.load_pem_x509_certificate(root) for root in roots} == {
+        x509.load_pem_x509_certificate(CA.root_pem.encode())
+    }
+    assert "hierarchies:" not in again
+    for told in (said, again):
+        assert f"make deploy-cell CELL=backend MESH={file}" in told
+        assert f"{FRONTEND}, {BACKEND}" in told
+
+
+@pytest.mark.parametrize(
+    ("cell", "account", "why"),
+    [
+        ("shared", BACKEND, f"cell shared is account {SHARED}, and these credentials are account {BACKEND}'s"),
+        ("backend", BACKEND, "hierarchies.inner.authority. Deploy first: make deploy-cell CELL=shared"),
+        ("nowhere", SHARED, "has no cell 'nowhere'; it has shared, frontend, backend"),
+    ],
+)
+def test_nothing_is_deployed_where_it_does_not_belong(
+    file: Path, capsys: pytest.CaptureFixture[str], cell: str, account: str, why: str
+) -> None:
+    """With what to do instead."""
+    code = deploy_cell.main([cell, "--mesh", str(file), "--cdk", "no-such-program"], Account(account))
+
+    assert code == deploy_cell.NOT_DEPLOYED
+    assert why in capsys.readouterr().err
+
+
+def test_one_cell_is_deployed_and_the_next_step_told(
+    file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the CDK CLI, with its stacks alone, in its region."""
+    cli = tmp_path / "cdk"
+    cli.write_text('#!/bin/sh\necho "$AWS_REGION $*"\n')
+    cli.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+
+    code = deploy_cell.main(["shared", "--mesh", str(file), "--cdk", str(cli), "--verbose"], Account())
+
+    first, *told = capfd.readouterr().out.splitlines()
+    assert (code, first) == (0, f"eu-west-1 deploy yelb-shared/* -c mesh={file} --verbose")
+    assert told[0].startswith("The CAs of cell shared are shared.")
+    assert load_mesh(file).cells["shared"].account == SHARED

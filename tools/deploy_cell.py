@@ -1,0 +1,155 @@
+"""
+``make deploy-cell CELL=NAME``: deploy one cell of a mesh, and say what comes next.
+
+The credentials are those of the cell's account. A cell that makes CAs for others comes first: afterwards this program
+writes their roots as PEM files and prints what the mesh file has to say of them, for only then are their ARNs known.
+Each other cell is deployed with the credentials of its own account, in any order, and needs none of the others.
+
+Beside the deploy's own rights it needs sts:GetCallerIdentity, cloudformation:DescribeStacks and
+acm-pca:GetCertificateAuthorityCertificate.
+
+Exit code: that of the deploy, or 2 if nothing was deployed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from meshcert.errors import MeshInvalid
+from meshcert.mesh import load_mesh
+from meshcert.mesh.cells.slices import missing_authorities, sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from meshcert.mesh import Mesh
+
+    Client = Callable[[str], Any]
+
+NOT_DEPLOYED = 2
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+
+
+def main(arguments: Sequence[str] | None = None, client: Client | None = None) -> int:
+    """
+    Deploy a cell.
+
+    Args:
+        arguments: Those of the program; None takes the process's own.
+        client: Makes a boto3 client; None with the current credentials, in the cell's region.
+
+    Returns:
+        The exit code.
+    """
+    options, more = _options(arguments)
+    file = Path(options.mesh)
+    try:
+        mesh = load_mesh(file)
+    except MeshInvalid as error:
+        return _refuse(str(error))
+    if options.cell not in mesh.cells:
+        cells = f"; it has {', '.join(mesh.cells)}" if mesh.cells else ", nor any other: run make deploy"
+        return _refuse(f"{file} has no cell {options.cell!r}{cells}")
+    if missing := missing_authorities(mesh, options.cell):
+        return _refuse(_first(mesh, options.cell, missing, file))
+    place = mesh.cells[options.cell]
+    connect = client or (lambda service: boto3.client(service, region_name=place.region))
+    account = connect("sts").get_caller_identity()["Account"]
+    if account != place.account:
+        return _refuse(
+            f"cell {options.cell} is account {place.account}, and these credentials are account {account}'s: "
+            f"take a role or a profile of {place.account}"
+        )
+    command = [*options.cdk, "deploy", f"{mesh.name}-{options.cell}/*", "-c", f"mesh={file}", *more]
+    code = subprocess.run(command, check=False, env={**os.environ, "AWS_REGION": place.region}).returncode
+    if not code:
+        for line in next_steps(mesh, options.cell, file, connect, Path()):
+            sys.stdout.write(f"{line}\n")
+    return code
+
+
+def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) -> Iterator[str]:
+    """
+    What a person does after the deploy of a cell, line by line.
+
+    Args:
+        mesh: As it was deployed.
+        file: The mesh file.
+        client: Makes a boto3 client for the cell's account and region.
+        folder: Where roots are written, public certificates as PEM.
+    """
+    shared = sharing(mesh, cell)
+    if not shared:
+        return
+    (stack,) = client("cloudformation").describe_stacks(StackName=f"{mesh.name}-{cell}-pki")["Stacks"]
+    arns = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    # CloudFormation takes letters and digits alone in an output's name.
+    plain = {name: "".join(filter(str.isalnum, name)) for name in shared}
+    written = {name: _write_root(mesh, name, arns[f"{plain[name]}SharedCa"], client, folder) for name in shared}
+    unsaid = [name for name in shared if _says(mesh, name) != (arns[f"{plain[name]}SharedCa"], written[name])]
+    if unsaid:
+        yield f"The CAs of cell {cell} are shared. Keep the PEM files in the repository, and write into {file}:"
+        yield ""
+        yield "hierarchies:"
+        for name in unsaid:
+            yield f"  {name}:"
+            yield f"    authority: {{arn: {arns[f'{plain[name]}SharedCa']!r}, root: {written[name]}}}".replace("'", '"')
+        yield ""
+    accounts = dict.fromkeys(account for each in shared.values() for account in each.reading)
+    yield f"In an account outside of this one's organization, accept the shares once ({', '.join(accounts)}):"
+    yield "  aws ram get-resource-share-invitations, then aws ram accept-resource-share-invitation for each"
+    yield "Then, with the credentials of each account:"
+    for other, place in mesh.cells.items():
+        if place.account in accounts:
+            yield f"  {command_of(other, file)}"
+
+
+def command_of(cell: str, file: Path) -> str:
+    """The command that deploys a cell."""
+    return f"make deploy-cell CELL={cell}" + ("" if file == Path("mesh.yaml") else f" MESH={shlex.quote(str(file))}")
+
+
+def _first(mesh: Mesh, cell: str, missing: tuple[str, ...], file: Path) -> str:
+    makers = dict.fromkeys(mesh.hierarchies[name].cell for name in missing)
+    commands = ", ".join(command_of(maker, file) for maker in makers)
+    places = ", ".join(f"hierarchies.{name}.authority" for name in missing)
+    return f"cell {cell} issues from CAs that are not known yet: {places}. Deploy first: {commands}; it prints them"
+
+
+def _write_root(mesh: Mesh, hierarchy: str, arn: str, client: Client, folder: Path) -> str:
+    """Write the certificate that a CA's chain ends in; returns the file's name."""
+    answer = client("acm-pca").get_certificate_authority_certificate(CertificateAuthorityArn=arn)
+    chain = answer.get("CertificateChain") or answer["Certificate"]
+    name = f"{mesh.name}-{hierarchy}-root.pem"
+    (folder / name).write_text(f"{_BEGIN}{chain.rpartition(_BEGIN)[2].rstrip()}\n")
+    return name
+
+
+def _says(mesh: Mesh, hierarchy: str) -> tuple[str, str] | None:
+    said = mesh.hierarchies[hierarchy].authority
+    return (said.arn, said.root) if said else None
+
+
+def _refuse(why: str) -> int:
+    sys.stderr.write(f"{why}\n")
+    return NOT_DEPLOYED
+
+
+def _options(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(prog="make deploy-cell", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("cell", help="the cell's name in the mesh file")
+    parser.add_argument("--mesh", default="mesh.yaml", help="the mesh file")
+    parser.add_argument("--cdk", type=shlex.split, default=["cdk"], help="the CDK CLI")
+    return parser.parse_known_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
