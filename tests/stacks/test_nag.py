@@ -25,10 +25,18 @@ def test_neither_cdk_nag_nor_the_cdk_finds_anything_that_is_not_accepted_with_a_
     """
     A finding of AwsSolutions that is neither mended nor accepted (stacks/findings.py) stops the synthesis.
 
-    The mesh writes revocation lists and asks a bundle endpoint too, which adds resources and takes none away.
+    The mesh writes revocation lists, asks a bundle endpoint and publishes its own bundle for everybody, too: that adds
+    resources and takes none away.
     """
     mesh = tmp_path / "mesh.yaml"
-    mesh.write_bytes(changed(("hierarchies.colorteller.revocation", "crl"), ("trust_domains", PARTNER)))
+    mesh.write_bytes(
+        changed(
+            ("hierarchies.colorteller.revocation", "crl"),
+            ("trust_domains", PARTNER),
+            ("mesh.trust_domain", "color.example"),
+            ("mesh.published_bundle", {"hierarchies": ["colorteller"], "public": True}),
+        )
+    )
     app = build(App(outdir=str(tmp_path / "out"), context={**CONTEXT, "mesh": str(mesh)}))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app), CloudFormationValidatePlugin())
 
