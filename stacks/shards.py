@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_cdk import Stack
 from aws_cdk import aws_kms as kms
 
-from meshcert.mesh.shards import shards_of
+from meshcert.mesh.stacks.shards import shards_of
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh

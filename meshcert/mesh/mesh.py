@@ -20,7 +20,7 @@ from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validatio
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import Cluster, DeclaredService, Logs, Metrics
-from meshcert.mesh.shards import Member
+from meshcert.mesh.stacks.shards import Member
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
 

@@ -17,7 +17,7 @@ from meshcert import naming
 from meshcert.mesh import proxy_settings, task_settings
 from meshcert.mesh.applications.declared import HTTPS
 from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
-from meshcert.mesh.shards import shards_of
+from meshcert.mesh.stacks.shards import shards_of
 from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import TaskContainers

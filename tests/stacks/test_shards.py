@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshcert.mesh.shards import shards_of, stack_of
+from meshcert.mesh.stacks.shards import shards_of, stack_of
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import Templates, assemble, synthesise
 

@@ -9,7 +9,7 @@ from meshcert import naming
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
 from meshcert.material import ListSource, TrustBundle, join_certificates, split_certificates
-from meshcert.mesh.shards import SHARDED, stacks_of
+from meshcert.mesh.stacks.shards import SHARDED, stacks_of
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:

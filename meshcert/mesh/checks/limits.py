@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
-from meshcert.mesh.shards import shards_of, stack_of
+from meshcert.mesh.stacks.shards import shards_of, stack_of
 from meshcert.publishing.declared_bundles import LONGEST, length
 from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH
 

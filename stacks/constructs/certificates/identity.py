@@ -290,7 +290,6 @@ def have_published(scope: Construct, kind: str, deploy: PythonFunction, properti
         scope,
         "Published",
         resource_type=kind,
-        # By its name from a shard: an export would tie the stacks together.
         service_token=deploy.function.function_arn if same_stack else deploy.arn_by_name,
         service_timeout=PUBLISHED_WITHIN,
         properties=properties,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.shards import is_named, shards_of
+from meshcert.mesh.stacks.shards import is_named, shards_of
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
