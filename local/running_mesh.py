@@ -18,7 +18,7 @@ from meshcert.material.certificate_facts import certificate_facts
 from meshcert.material.document import read_material, read_trust_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from local.running_aws import LocalAws
     from meshcert.material import Material, TrustBundle
@@ -133,11 +133,13 @@ class RunningMesh:
     Args:
         aws: The local AWS it runs on.
         resolve: Asks the local AWS's DNS for an address.
+        places: ``CLUSTER/SERVICE`` of services that are not in the mesh's own cluster, by their names in the mesh file.
     """
 
     aws: LocalAws
     name: str
     resolve: Callable[[str], str]
+    places: Mapping[str, str] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str) -> Any:
@@ -167,8 +169,12 @@ class RunningMesh:
 
     def is_steady(self, services: list[str]) -> bool:
         """True if every service has one deployment, which is completed, and all of its tasks."""
-        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
-        for service in ecs.describe_services(cluster=cluster, services=services)["services"]:
+        clusters: dict[str, list[str]] = {}
+        for cluster, name in map(self._place, services):
+            clusters.setdefault(cluster, []).append(name)
+        ecs = self.client("ecs")
+        described = [ecs.describe_services(cluster=cluster, services=names) for cluster, names in clusters.items()]
+        for service in (service for answer in described for service in answer["services"]):
             deployments = service["deployments"]
             completed = len(deployments) == 1 and deployments[0].get("rolloutState") == "COMPLETED"
             if not completed or service["runningCount"] != service["desiredCount"]:
@@ -289,9 +295,14 @@ class RunningMesh:
 
     def described(self, service: str, desired: str) -> list[dict[str, Any]]:
         """A service's tasks of a desired status, as ECS describes them."""
-        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
-        arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus=desired)["taskArns"]
+        ecs, (cluster, name) = self.client("ecs"), self._place(service)
+        arns = ecs.list_tasks(cluster=cluster, serviceName=name, desiredStatus=desired)["taskArns"]
         return list(ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]) if arns else []
+
+    def _place(self, service: str) -> tuple[str, str]:
+        """Cluster and name of a service on ECS."""
+        cluster, _, name = self.places.get(service, f"{naming.cluster(self.name)}/{service}").partition("/")
+        return cluster, name
 
 
 def task_address(task: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ The errors that this package raises.
     │   ├── SecretNotPublished       the secret still holds the template's placeholder
     │   ├── PublicationRaced         another run moved a secret's label meanwhile
     │   ├── RoutesNotPublished       a service's row of routes is not there yet
+    │   ├── SettingsNotPublished     the row of an attached service's settings is not there yet
     │   ├── FilesUnreadable          a file of the user's is missing, or cannot be read
     │   ├── DeployUnderWay           a deploy has changed an identity's names, and not its row yet
     │   ├── LeaseTaken               another run holds the identity's lease
@@ -48,7 +49,7 @@ The errors that this package raises.
         ├── IdentityMissing          a certificate, secret or CA does not exist
         ├── IdentityUnreadable       an identity's row in the table of identities makes no sense
         ├── RouteTableUnusable       routes that make no sense, or lead where a task has no cluster
-        ├── StoredSettingsUnusable   a proxy's settings in Amazon S3 are not what the task definition names
+        ├── StoredSettingsUnusable   a proxy's settings outside its task definition are not what it names
         └── AwsRefused               AWS refused a request
             └── AccessDenied             a right is missing; a fresh role may get it in a minute
 
@@ -139,6 +140,19 @@ class RoutesNotPublished(NotReady):
     def __init__(self, service: str) -> None:
         self.service = service
         super().__init__(f"the routes of {service} are not published yet: the services stack does it as it is deployed")
+
+
+class SettingsNotPublished(NotReady):
+    """
+    The table of routes has no row with the settings of an attached service yet.
+
+    Args:
+        service: Name of the service in the mesh file.
+    """
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        super().__init__(f"the settings of {service} are not published yet: deploy the services stack first")
 
 
 class FilesUnreadable(NotReady):
@@ -353,10 +367,10 @@ class RouteTableUnusable(Rejected):
 
 class StoredSettingsUnusable(Rejected):
     """
-    A proxy's settings in Amazon S3 that are not what the task definition names.
+    A proxy's settings outside its task definition that are not what it names.
 
     Args:
-        uri: Where they are, ``s3://BUCKET/KEY``.
+        uri: Where they are: ``s3://BUCKET/KEY``, or ``dynamodb://TABLE/settings/SERVICE``.
         problem: What is wrong with them.
     """
 

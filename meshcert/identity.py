@@ -33,12 +33,14 @@ class ServiceUse:
         poll_interval_s: Longest time until a running task notices a new version, seconds.
         place: Where its platform runs it, in the platform's words; empty for the mesh's own place. ECS's are
             ``CLUSTER/SERVICE``.
+        attached: Whether its task definition is the user's, whose tasks read their settings from a row.
     """
 
     name: str
     rotation: RotationMode
     poll_interval_s: float = 60.0
     place: str = ""
+    attached: bool = False
 
 
 IDENTITY_SCHEMA = 1

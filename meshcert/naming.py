@@ -137,6 +137,16 @@ def issuance_parameter(mesh: str, identity: str) -> str:
     return f"/meshcert/{mesh}/issuance/{identity}"
 
 
+def sidecar_image(mesh: str) -> str:
+    """Name of the Systems Manager parameter with the image of Envoy, for task definitions of the user's."""
+    return f"/meshcert/{mesh}/sidecar/image"
+
+
+def sidecar_registry(mesh: str, service: str) -> str:
+    """Name of the Systems Manager parameter with the ARN of the Cloud Map service of an attached service."""
+    return f"/meshcert/{mesh}/sidecar/{service}/registry"
+
+
 def resource_share(mesh: str, hierarchy: str, purpose: str) -> str:
     """
     Name of a RAM share of a hierarchy's CAs, and of its permission if that is the mesh's own.

@@ -66,6 +66,7 @@ class RenewalStack(Stack):
         self._rights = MeshRights.of(mesh)
         self._places = [mesh.ecs_place(service) for service in mesh.services]
         self._cluster = mesh.cluster_name
+        self._attaches = any(service.attached for service in mesh.services.values())
 
         looks = self._queue(LOOKS, visibility=Duration.seconds(720), tries=5, kept=Duration.days(1))
         orders = self._queue(ORDERS, visibility=Duration.seconds(150), tries=10, kept=Duration.days(1))
@@ -108,6 +109,10 @@ class RenewalStack(Stack):
     def _reads_of_authorities(self) -> tuple[str, ...]:
         """Private CA's certificates are its own; ACM's are asked of ACM."""
         return ("acm-pca:GetCertificateAuthorityCertificate", *(["acm-pca:GetCertificate"] if self._own_keys else ()))
+
+    def _reads_of_settings(self) -> list[iam.PolicyStatement]:
+        """Which settings new tasks of attached services read."""
+        return [self._rights.settings_rows("ReadSettings", "dynamodb:GetItem")] if self._attaches else []
 
     @property
     def _reads_of_federation(self) -> tuple[iam.PolicyStatement, ...]:
@@ -171,6 +176,7 @@ class RenewalStack(Stack):
                     "LeaseAndRemember", lifecycle, "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
                 ),
                 rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:BatchGetItem"),
+                *self._reads_of_settings(),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
                 *rights.authorities("ReadAuthorities", *self._reads_of_authorities),
@@ -236,6 +242,7 @@ class RenewalStack(Stack):
                 rights.table("ReadIdentities", naming.identities_table(mesh), "dynamodb:GetItem", "dynamodb:Scan"),
                 rights.table("ReadLifecycle", naming.lifecycle_table(mesh), "dynamodb:GetItem"),
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
+                *self._reads_of_settings(),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
                 *rights.authorities(

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, CfnOutput, CustomResource, Fn, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
+from aws_cdk import aws_ssm as ssm
 
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
+from stacks.constructs.attached.service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.crossings import open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
-from stacks.constructs.images import envoy_image
+from stacks.constructs.images import envoy_asset, envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
@@ -27,7 +30,6 @@ from stacks.findings import accept
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aws_cdk import aws_ec2 as ec2
     from constructs import Construct
 
     from meshcert.mesh import Mesh
@@ -89,27 +91,43 @@ class ServicesStack(Stack):
             envoy=envoy_image(platform),
             platform=platform,
         )
-        services = {service: EnvoyService(self, service, surroundings=surroundings) for service in mesh.services}
+        own = {
+            service: EnvoyService(self, service, surroundings=surroundings)
+            for service, declared in mesh.services.items()
+            if not declared.attached
+        }
+        attached = {
+            service: AttachedService(self, service, surroundings=surroundings)
+            for service in mesh.services
+            if service not in own
+        }
+        if attached:
+            ssm.StringParameter(
+                self,
+                "SidecarImage",
+                parameter_name=naming.sidecar_image(name),
+                string_value=envoy_asset(self, platform).image_uri,
+            )
+        services: dict[str, EnvoyService | AttachedService] = {**own, **attached}
         callees = {declared.virtual_node: services[service] for service, declared in mesh.services.items()}
         for caller in services.values():
             for backend in caller.proxy.backends:
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
-                    callees[backend.name].admit(caller, backend.port)
+                    _admit(caller, callees[backend.name], backend.port)
         for crossing in crossings:
             open_way(services[crossing.service].group, crossing)
         for service, declared in mesh.services.items():
             if routes := self._published_routes(mesh, service):
-                # New tasks read their routes at start.
-                services[service].service.node.add_dependency(routes)
+                services[service].starts_after(routes)
             if declared.load_balancer and declared.load_balancer.target_groups:
-                join_target_groups(self, services[service], declared.load_balancer, placed)
+                join_target_groups(self, own[service], declared.load_balancer, placed)
             elif declared.load_balancer:
                 balancer = GatewayBalancer(
                     self,
                     f"{service}-balancer",
                     balancer=declared.load_balancer,
                     placed=placed,
-                    target=services[service],
+                    target=own[service],
                     protected=mesh.about.deletion_protection,
                 )
                 CfnOutput(self, f"{service}Address", value=balancer.dns_name)
@@ -202,3 +220,10 @@ def _log_groups(mesh: Mesh) -> list[str]:
     """ARNs of the services' own log groups, with what follows a group's name in rights to its streams."""
     rights = MeshRights(mesh.name)
     return [rights.arn("logs", f"log-group:{naming.log_group(mesh.name, service)}:*") for service in mesh.services]
+
+
+def _admit(caller: EnvoyService | AttachedService, callee: EnvoyService | AttachedService, port: int) -> None:
+    """Let one service's Envoy connect to a port of another's."""
+    callee.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
+    if not caller.group.allow_all_outbound:
+        caller.group.add_egress_rule(callee.group, ec2.Port.tcp(port), "A backend in the mesh")

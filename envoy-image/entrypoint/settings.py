@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, secrets_manager_endpoint
@@ -23,6 +24,7 @@ from meshcert.contract.environment import (
     START_DEADLINE,
     WORKLOAD_API_SOCKET,
 )
+from meshcert.contract.route_rows import ROW_SCHEME
 from meshcert.contract.stopping import LONGEST_DRAIN_S
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
@@ -58,6 +60,7 @@ class Settings(NamedTuple):
         addresses: The addresses that Envoy listens on, and those it uses for itself and DNS.
         start_deadline_s: Longest time from the start until the secrets are installed, seconds.
         workload_api: What the SPIFFE Workload API offers; None if there is none.
+        version: The version of the proxy's settings, if a row had them; else empty.
     """
 
     proxy: ProxySettings
@@ -67,6 +70,7 @@ class Settings(NamedTuple):
     paths: Paths
     start_deadline_s: float
     workload_api: WorkloadApiSettings | None = None
+    version: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], stored: str = "") -> Settings:
@@ -115,7 +119,8 @@ class Settings(NamedTuple):
             workload_api = workload_api_settings(environ, proxy, faults)
         if faults or proxy is None or endpoint is None:
             raise SettingsInvalid("environment", tuple(faults))
-        return cls(proxy, region, endpoint, addresses, paths, deadline_s, workload_api)
+        version = sha256(stored.encode()).hexdigest() if environ.get(PROXY_FROM, "").startswith(ROW_SCHEME) else ""
+        return cls(proxy, region, endpoint, addresses, paths, deadline_s, workload_api, version)
 
 
 def start_deadline_s(environ: Mapping[str, str]) -> float:
@@ -150,10 +155,10 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
 
 
 def _not_fetched(uri: str) -> Fault:
-    from meshcert.documents.stored_settings import SettingsObject  # where settings are not stored, nobody needs it
+    from meshcert.documents.stored_settings import stored_at  # where settings are not stored, nobody needs it
 
     try:
-        SettingsObject.from_uri(uri)
+        stored_at(uri)
     except ValueError as error:
         return Fault(PROXY_FROM, str(error), _REDEPLOY)
     return Fault(PROXY_FROM, "it was not fetched, because of the other faults", "Mend those")

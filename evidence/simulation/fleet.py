@@ -168,6 +168,7 @@ class Fleet:
             platform=NoServices(),
             acknowledgements=nobody,
             authorities=self.acm,
+            settings=nobody,
             clock=self.time,
             exporter=exporter,
             declared=sdk.around(self.declared, _IDENTITIES),

@@ -128,6 +128,7 @@ class OwnFleet:
             platform=NoServices(),
             acknowledgements=nobody,
             authorities=self.authority,
+            settings=nobody,
             clock=self.clock,
             exporter=self,
             declared=self.table,

@@ -103,7 +103,7 @@ class RollbackStory(Scene):
                 good = self.proven(TELLER)
             old_serial = self.running.serial(TELLER)
             with self.stage.step("ACM renews, and a version that Envoy cannot open is planted past the export"):
-                bad = self._plant()
+                bad = plant_unreadable(self.running, TELLER)
             with _Witness(self.running, good, bad, old_serial) as witness:
                 # On a busy machine the fresh certificate would overtake tasks that are still starting: then nobody ever
                 # finds every task on the version that the label went back to.
@@ -140,39 +140,6 @@ class RollbackStory(Scene):
             new_serial=self.running.serial(TELLER),
         )
 
-    def _plant(self) -> str:
-        """Have ACM renew unseen, encrypt the new key as Envoy cannot open it, and write that past IAM and policy."""
-        self.aws.control("PUT", "/_local/events/modes", [{"source": "*", "mode": "lost"}])
-        before = self.running.serial(TELLER)
-        arn = self.running.certificate(TELLER)["CertificateArn"]
-        # Whatever its age: ACM's own day renews a certificate once a year.
-        self.aws.client("acm").renew_certificate(CertificateArn=arn)
-        wait_until(lambda: self.running.serial(TELLER) != before, "ACM's renewal", within_s=30)
-        passphrase = new_passphrase()
-        # The local AWS's administrator may export: that is how the new key gets here.
-        exported = self.aws.client("acm").export_certificate(
-            CertificateArn=arn, Passphrase=passphrase.reveal().encode()
-        )
-        key: Any = load_pem_private_key(exported["PrivateKey"].encode(), passphrase.reveal().encode())
-        material = Material(
-            certificate=exported["Certificate"],
-            certificate_chain=exported["CertificateChain"],
-            private_key=EncryptedPrivateKey(_unreadable(key, passphrase.reveal())),
-            passphrase=passphrase,
-        )
-        self.aws.control(
-            "POST",
-            "/_local/secrets/plant",
-            {
-                "secret_id": naming.identity_secret(self.mesh.name, TELLER),
-                "version_id": material.version_id,
-                "secret_string": write_material(material, {}),
-                "stages": [CURRENT],
-            },
-        )
-        self.aws.control("PUT", "/_local/events/modes", [])
-        return material.version_id
-
     def _labelled(self, label: str) -> str:
         return self.running.version_labelled(TELLER, label)
 
@@ -191,6 +158,41 @@ class RollbackStory(Scene):
             and bool(told)
             and all(action.startswith("Successfully executed action") for action in told)
         )
+
+
+def plant_unreadable(running: RunningMesh, identity: str) -> str:
+    """
+    Have ACM renew unseen, encrypt the new key as Envoy cannot open it, and write that past IAM and policy.
+
+    Returns:
+        The version, which is current now.
+    """
+    aws = running.aws
+    aws.control("PUT", "/_local/events/modes", [{"source": "*", "mode": "lost"}])
+    before = running.serial(identity)
+    arn = running.certificate(identity)["CertificateArn"]
+    # Whatever its age: ACM's own day renews a certificate once a year.
+    aws.client("acm").renew_certificate(CertificateArn=arn)
+    wait_until(lambda: running.serial(identity) != before, "ACM's renewal", within_s=30)
+    passphrase = new_passphrase()
+    # The local AWS's administrator may export: that is how the new key gets here.
+    exported = aws.client("acm").export_certificate(CertificateArn=arn, Passphrase=passphrase.reveal().encode())
+    key: Any = load_pem_private_key(exported["PrivateKey"].encode(), passphrase.reveal().encode())
+    material = Material(
+        certificate=exported["Certificate"],
+        certificate_chain=exported["CertificateChain"],
+        private_key=EncryptedPrivateKey(_unreadable(key, passphrase.reveal())),
+        passphrase=passphrase,
+    )
+    planted = {
+        "secret_id": naming.identity_secret(running.name, identity),
+        "version_id": material.version_id,
+        "secret_string": write_material(material, {}),
+        "stages": [CURRENT],
+    }
+    aws.control("POST", "/_local/secrets/plant", planted)
+    aws.control("PUT", "/_local/events/modes", [])
+    return material.version_id
 
 
 def _unreadable(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, passphrase: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from meshcert import naming
 from meshcert.aws.audit_log import AuditLog
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.aws.functions.export import ExportFunction
@@ -16,6 +17,7 @@ from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
+from meshcert.aws.tables.routes import RouteTableRows
 from meshcert.clock import SystemClock
 from meshcert.identity import IssuerName
 from meshcert.issuing.acm import AcmIssuer
@@ -56,6 +58,7 @@ def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
         platform=EcsServices(boto3.client("ecs", config=config), settings.cluster),
         acknowledgements=AcknowledgementRows(tables, settings.acknowledgements_table, clock),
         authorities=authorities,
+        settings=RouteTableRows(tables.Table(naming.routes_table(settings.mesh))),
         clock=clock,
         exporter=exporter,
         declared=Identities(tables.Table(settings.identities_table), settings.mesh),

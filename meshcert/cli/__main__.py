@@ -17,7 +17,7 @@ from meshcert.cli.compromised import announced, has_lists
 from meshcert.cli.costs.month import estimate
 from meshcert.cli.credentials.command import credentials
 from meshcert.cli.map import command as map_command
-from meshcert.cli.mesh_files import envoy_configuration, importing, why
+from meshcert.cli.mesh_files import envoy_configuration, importing, sidecar, why
 from meshcert.cli.options import (
     ChosenMesh,
     ago,
@@ -207,6 +207,7 @@ cli.add_command(map_command.draw)
 cli.add_command(why.why)
 cli.add_command(importing.import_)
 cli.add_command(envoy_configuration.envoy)
+cli.add_command(sidecar.sidecar)
 
 
 def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:

@@ -24,6 +24,7 @@ from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.bundle_fetches import BundleFetches
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
+from meshcert.aws.tables.routes import RouteTableRows
 from meshcert.clock import SystemClock
 from meshcert.contract.environment import POLICY_PREFIX
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
@@ -187,6 +188,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
             platform=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=rows,
             authorities=authorities,
+            settings=RouteTableRows(table(naming.routes_table(mesh))),
             clock=clock,
         ),
         remembered=LifecycleRows(table(naming.lifecycle_table(mesh))),

@@ -26,6 +26,10 @@ LISTENERS = "listeners"
 """A map of the three counts below for each PERMISSIVE listener, by its port; missing without one, and in rows of
 earlier versions."""
 
+SETTINGS = "settings"
+"""The version of the settings that the task has read from their row; missing where they stand in its task definition,
+and in rows of earlier versions."""
+
 FILES = "files"
 """A map of version, end, refused version and error for each source of the user's in files, by its SDS name; missing
 without one, and in rows of earlier versions."""

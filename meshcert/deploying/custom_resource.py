@@ -1,5 +1,5 @@
 """
-The custom resources ``Custom::MeshcertIdentity``, ``…TrustBundle``, ``…ForeignBundle`` and ``…Routes``.
+The custom resources ``Custom::MeshcertIdentity``, ``…TrustBundle``, ``…ForeignBundle``, ``…Routes`` and ``…Settings``.
 
 CloudFormation waits up to an hour for an answer and rolls back on ``FAILED``, so every request is answered, and every
 reason says what to do next. In a fresh deploy, rights and certificates may take up to a minute to arrive; only this
@@ -33,6 +33,7 @@ from meshcert.deploying.refused_changes import (
     refuse_replaced_root,
 )
 from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes, routes_id
+from meshcert.deploying.settings import SETTINGS_TYPE, read_settings, settings_id
 from meshcert.errors import (
     AccessDenied,
     Fault,
@@ -154,6 +155,13 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         routes = read_routes(properties, deployment.mesh, _owner(event))
         _retry(deployment, lambda: deployment.routes.publish(routes))
         return routes_id(routes.service), None
+    if event.get("ResourceType") == SETTINGS_TYPE:
+        settings = read_settings(properties, deployment.mesh, _owner(event))
+        _retry(deployment, lambda: deployment.routes.publish(settings))
+        for identity in properties["Identities"]:
+            # Tasks that run have the settings of before: the lifecycle sees to them.
+            _have_looked_at(identity, deployment)
+        return settings.service, None
     fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
     raise RequestInvalid("custom resource", (fault,))
 
@@ -204,7 +212,7 @@ def _have_looked_at(identity: str, deployment: Deployment) -> None:
 def _forget(event: Event, deployment: Deployment) -> str:
     """Delete the row of an identity or of a service's routes, if it is one; return the physical id."""
     physical_id = _physical_id(event)
-    if event.get("ResourceType") == ROUTES_TYPE:
+    if event.get("ResourceType") in (ROUTES_TYPE, SETTINGS_TYPE):
         forget_routes(physical_id, _owner(event), deployment.routes)
     if event.get("ResourceType") == IDENTITY_TYPE and physical_id != _NOTHING_CREATED:
         _retry(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
@@ -239,6 +247,8 @@ def _physical_id(event: Event) -> str:
     declared = properties.get("Identity") if event.get("ResourceType") == IDENTITY_TYPE else None
     if event.get("ResourceType") == ROUTES_TYPE and properties.get("Service"):
         declared = routes_id(str(properties["Service"]))
+    if event.get("ResourceType") == SETTINGS_TYPE and properties.get("Service"):
+        declared = settings_id(str(properties["Service"]))
     name = event.get("PhysicalResourceId") or declared
     return name if isinstance(name, str) and name else _NOTHING_CREATED
 

@@ -10,7 +10,8 @@ names of which it must have one. ``TrustedByPeers`` are the root CAs that every 
 mesh checks the certificate. ``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with
 the root; a hierarchy of one tier has only the root. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload``
 or ``redeploy``) and ``PollIntervalS`` (seconds), in the order of a rollout; ``Place`` (``CLUSTER/SERVICE`` of Amazon
-ECS) if that is not the mesh's own cluster, or the service has another name there.
+ECS) if that is not the mesh's own cluster, or the service has another name there; ``Attached`` (``true``) if its task
+definition is the user's.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
 replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``
@@ -93,6 +94,7 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
                 RotationMode(service["Rotation"]),
                 float(service["PollIntervalS"]),
                 service.get("Place", ""),
+                service.get("Attached") == "true",
             )
             for service in properties["Services"]
         ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from meshcert.contract.route_rows import SETTINGS_PREFIX
 from meshcert.deploying.properties import REMEDY, mesh_faults, text_faults
 from meshcert.documents.route_table import read_route_table
 from meshcert.errors import Fault, MeshcertError, RequestInvalid, RouteTableUnusable
@@ -26,10 +27,10 @@ _PREFIX = "routes/"
 
 class PublishedRoutes(NamedTuple):
     """
-    One version of a service's route table.
+    One version of a service's route table, or of an attached service's settings.
 
     Args:
-        service: Name of the service in the mesh file.
+        service: Name of the service in the mesh file; of settings, the key of their row.
         version: SHA-256 of the document, lower-case hex.
         document: The packed document.
         owner: The CloudFormation resource that declares it.
@@ -42,7 +43,7 @@ class PublishedRoutes(NamedTuple):
 
 
 class RouteRows(Protocol):
-    """The table ``routes``: the newest route table of each service, and the one before."""
+    """The table ``routes``: the newest document of each row, and the one before."""
 
     def publish(self, routes: PublishedRoutes) -> None:
         """Make this the newest, and what was the newest the one before; the same again changes neither."""
@@ -81,11 +82,11 @@ def read_routes(properties: Mapping[str, Any], mesh: str, owner: str) -> Publish
 
 def forget_routes(physical_id: str, owner: str, rows: RouteRows) -> None:
     """
-    Delete the row that a custom resource wrote; never raises a MeshcertError.
+    Delete the row that a custom resource of routes or settings wrote; never raises a MeshcertError.
 
     A row that stays harms nobody: nobody reads it, and the next deploy of a service of that name writes it anew.
     """
-    if not physical_id.startswith(_PREFIX):
+    if not physical_id.startswith((_PREFIX, SETTINGS_PREFIX)):
         return
     try:
         rows.forget(physical_id.removeprefix(_PREFIX), owner)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshcert.bounded_json import read_json
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
@@ -85,6 +85,7 @@ class BegunRollout:
         tries: Number of deployments so far for this version.
         after_failure: Whether the deployment before it had failed for a reason other than this version. If so, failures
             of this deployment say nothing about the version.
+        settings: The settings that it was begun for, of an attached service; empty if it was begun for the version.
     """
 
     version: str
@@ -93,6 +94,7 @@ class BegunRollout:
     deployment: str = ""
     tries: int = 1
     after_failure: bool = False
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ class Memory:
         A further deployment of the same version counts as one more try, unless the one before never began.
         """
         before = self.rollouts.get(service)
-        if before and before.version == rollout.version:
+        if before and (before.version, before.settings) == (rollout.version, rollout.settings):
             never_begun = before.replaces == rollout.replaces and not before.deployment
             tries = before.tries if never_begun else before.tries + 1
             rollout = replace(rollout, tries=tries, after_failure=before.after_failure)
@@ -251,7 +253,7 @@ class Memory:
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
-        return json.dumps({"schema": SCHEMA, **vars(self)}, default=plain, separators=(",", ":"))
+        return json.dumps({"schema": SCHEMA, **vars(self)}, default=_plain, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Memory:
@@ -294,3 +296,10 @@ A change of the memory: a function from the present memory to the new one.
 A run has one memory, with one owner. Other code describes how the memory changes and holds no copy of it, so nothing
 that was forgotten meanwhile comes back.
 """
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BegunRollout) and not value.settings:
+        # The version before reads a field that it does not know as no memory at all.
+        return {name: entry for name, entry in vars(value).items() if name != "settings"}
+    return plain(value)

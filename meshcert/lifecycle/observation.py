@@ -117,6 +117,7 @@ class Workload:
             platform's words: Envoy ended by itself, or a health check failed.
         excused: How instances of the newest rollout failed for other reasons: an image that cannot be pulled, no
             capacity, AWS unreachable or refusing, an application that ended by itself.
+        refusal: Why no rollout of ours may begin, in the platform's words; empty if one may.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Workload:
     words: Words
     failures: tuple[str, ...] = ()
     excused: tuple[str, ...] = ()
+    refusal: str = ""
 
     @property
     def rolling_out(self) -> bool:
@@ -210,6 +212,7 @@ class Acknowledgement:
         routes: What it reports of its routes; None if its proxy has no route table.
         requests: What it reports of its PERMISSIVE listeners; empty if it has none, or does not count.
         files: What it reports of files of the user's; empty if it has none.
+        settings: The version of the settings that it has read from a row; empty if they are in its task definition.
     """
 
     at: dt.datetime
@@ -222,6 +225,7 @@ class Acknowledgement:
     routes: RoutesServed | None = None
     requests: tuple[RequestsTaken, ...] = ()
     files: tuple[FileServed, ...] = ()
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +255,7 @@ class Observation:
         services: Its services as the platform shows them, by name; None for a service that does not exist.
         acknowledgements: The latest acknowledgement of the identity, by running instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
+        settings: The version of the settings that new instances of attached services read, by service.
         ending: The instances that are told to end and whose containers may still run, with the version that each says
             it serves, or none; empty as well if nothing is to be revoked, for then nobody asks.
     """
@@ -263,6 +268,7 @@ class Observation:
     services: Mapping[str, Workload | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
     ending: Mapping[str, str] | Unknown = field(default_factory=dict)
 
     @property

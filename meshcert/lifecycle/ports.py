@@ -78,6 +78,14 @@ class AcknowledgementTable(Protocol):
         ...
 
 
+class SettingsTable(Protocol):
+    """The table in which instances of attached services find their settings."""
+
+    def version(self, service: str) -> str:
+        """The version of the settings that new instances of a service read; empty if there is none."""
+        ...
+
+
 class Exporter(Protocol):
     """The export function, the only one that can reach a private key."""
 
@@ -259,6 +267,7 @@ class Observers:
     platform: WorkloadPlatform
     acknowledgements: AcknowledgementTable
     authorities: Authorities
+    settings: SettingsTable
     clock: Clock
 
 

@@ -11,6 +11,7 @@ from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.reading.loading import Reading, load_mesh, read_mesh
 from meshcert.mesh.rendering.route_tables import route_table, task_settings
 from meshcert.mesh.rendering.settings import SecretIds, proxy_settings, services_by_identity
+from meshcert.mesh.rendering.sidecar import settings_document, sidecar
 from meshcert.mesh.services import DeclaredService
 
 __all__ = [
@@ -25,5 +26,7 @@ __all__ = [
     "read_mesh",
     "route_table",
     "services_by_identity",
+    "settings_document",
+    "sidecar",
     "task_settings",
 ]

@@ -133,8 +133,24 @@ class Mesh(Part):
         return self.cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
 
     def ecs_place(self, service: str) -> str:
-        """Cluster and name of a service on Amazon ECS: ``CLUSTER/SERVICE``."""
-        return f"{self.cluster_name}/{service}"
+        """
+        Cluster and name of a service on Amazon ECS: ``CLUSTER/SERVICE``.
+
+        Raises:
+            KeyError: If there is no such service.
+        """
+        attached = self.services[service].attached
+        return f"{attached.cluster_name}/{attached.service}" if attached else f"{self.cluster_name}/{service}"
+
+    def cloud_map_name(self, service: str) -> str:
+        """
+        Name of the Cloud Map service that a service's tasks are registered in.
+
+        Raises:
+            KeyError: If there is no such service.
+        """
+        attached = self.services[service].attached
+        return (attached and attached.cloud_map_service) or service
 
     @property
     def everyone(self) -> tuple[DeclaredIdentity, ...]:
@@ -166,7 +182,7 @@ class Mesh(Part):
         if declared:
             return declared.dns.hostname
         service = self.service_of(virtual_node)
-        return f"{service}.{self.namespace_of(self.services[service].cell)}"
+        return f"{self.cloud_map_name(service)}.{self.namespace_of(self.services[service].cell)}"
 
     def namespace_of(self, cell: str) -> str:
         """The Cloud Map namespace of a cell's services; of a mesh without cells, its own."""
@@ -192,7 +208,10 @@ class Mesh(Part):
 
     def cloud_map_service(self, virtual_node: str) -> str:
         """The Cloud Map service of a virtual node's tasks; empty if DNS alone knows them."""
-        return "" if self.virtual_nodes[virtual_node].service_discovery else self.service_of(virtual_node)
+        return "" if self.virtual_nodes[virtual_node].service_discovery else self._cloud_map_name_of(virtual_node)
+
+    def _cloud_map_name_of(self, virtual_node: str) -> str:
+        return self.cloud_map_name(self.service_of(virtual_node))
 
     def peer_names(self, identity: str) -> tuple[San, ...]:
         """

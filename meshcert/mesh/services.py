@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
+from meshcert.mesh.applications.attached import CLUSTER_PATTERN, Attachment
 from meshcert.mesh.applications.declared import Application, UserId
 from meshcert.mesh.applications.volumes import EfsVolume
 from meshcert.mesh.load_balancers import Balanced
@@ -20,7 +21,7 @@ class Cluster(Part):
 
     existing: Annotated[
         str,
-        Field(pattern=r"^((arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/)?[A-Za-z0-9_-]{1,255})?$", examples=["shop"]),
+        Field(pattern=f"^({CLUSTER_PATTERN})?$", examples=["shop"]),
     ] = ""
     """Name or ARN of a cluster of yours in this account and region, which nothing changes; left out: made."""
     container_insights: Annotated[bool, Strict()] = False
@@ -70,6 +71,8 @@ class DeclaredService(Part, title="Service"):
     """The virtual gateway it runs; or virtual_node."""
     virtual_node: str = ""
     """The virtual node it runs; or virtual_gateway."""
+    attached: Attachment | None = None
+    """An ECS service of yours, for which no task definition and no service is made."""
     application: Application | None = None
     """The application; a virtual node needs one, a virtual gateway has none."""
     proxy: DeclaredProxyContainer = DeclaredProxyContainer()
@@ -110,7 +113,7 @@ class DeclaredService(Part, title="Service"):
     @property
     def images(self) -> tuple[str, ...]:
         """The images of its containers beside Envoy's."""
-        return tuple(part.image for part in (self.application, self.proxy.agent) if part)
+        return tuple(part.image for part in (self.application, self.proxy.agent) if part and part.image)
 
     @property
     def mounts_file_systems(self) -> bool:

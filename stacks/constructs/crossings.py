@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.cells.slices import Crossing
 
 
-def open_way(group: ec2.SecurityGroup, crossing: Crossing) -> None:
+def open_way(group: ec2.ISecurityGroup, crossing: Crossing) -> None:
     """
     Let connections out of, or into, the tasks of a security group.
 

@@ -16,9 +16,10 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.mesh import proxy_settings, task_settings
 from meshcert.mesh.applications.declared import HTTPS
+from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
-from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
+from stacks.constructs.containers.task import TaskContainers
 from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.containers.volumes import reach_file_systems
 from stacks.constructs.refused_peers import count_refused_peers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_cdk import aws_kms as kms
+    from constructs import IDependable
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.applications.declared import EgressRule
@@ -196,11 +198,9 @@ class EnvoyService(Construct):
     def _admit_outside(self, clients: OutsideClients, port: int, why: str) -> None:
         self.group.add_ingress_rule(peer(clients), ec2.Port.tcp(port), why)
 
-    def admit(self, caller: EnvoyService, port: int) -> None:
-        """Let another service's Envoy connect to a port of this one."""
-        self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
-        if not caller.group.allow_all_outbound:
-            caller.group.add_egress_rule(self.group, ec2.Port.tcp(port), "A backend in the mesh")
+    def starts_after(self, published: IDependable) -> None:
+        """Have its tasks start when this is there: they read it at their start."""
+        self.service.node.add_dependency(published)
 
     def _grace_period(self) -> Duration | None:
         """How long ECS ignores failed health checks of a task, if its containers' own start period cannot say it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, IgnoreMode
+from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 
 from meshcert import naming
@@ -39,6 +40,20 @@ def envoy_image(platform: Platform) -> ecs.ContainerImage:
     """The image with Envoy and our entrypoint, the same for every service."""
     return ecs.ContainerImage.from_asset(
         str(ROOT),
+        file="envoy-image/Dockerfile",
+        exclude=ENVOY_CONTEXT,
+        ignore_mode=IgnoreMode.DOCKER,
+        asset_name="envoy",
+        platform=platform.image_platform,
+    )
+
+
+def envoy_asset(scope: Construct, platform: Platform) -> ecr_assets.DockerImageAsset:
+    """The same image by its name in Amazon ECR, for task definitions that are not of this stack."""
+    return ecr_assets.DockerImageAsset(
+        scope,
+        "EnvoyImage",
+        directory=str(ROOT),
         file="envoy-image/Dockerfile",
         exclude=ENVOY_CONTEXT,
         ignore_mode=IgnoreMode.DOCKER,

@@ -17,6 +17,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 
 from meshcert import naming
+from meshcert.contract.route_rows import SETTINGS_PREFIX
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -141,6 +142,13 @@ class MeshRights:
         statement = self.table(sid, name, *actions)
         # "For all" is true of no keys at all, so their presence is asked for too (IAM guide, "Set operators").
         statement.add_condition("ForAllValues:StringEquals", {"dynamodb:LeadingKeys": [key]})
+        statement.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
+        return statement
+
+    def settings_rows(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """A statement on the rows of the table ``routes`` with settings of attached services."""
+        statement = self.table(sid, naming.routes_table(self.mesh), *actions)
+        statement.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": [f"{SETTINGS_PREFIX}*"]})
         statement.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
         return statement
 

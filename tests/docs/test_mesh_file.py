@@ -21,11 +21,11 @@ from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import MOST_NAMES, DeclaredClient, DeclaredIdentity, ExistingAuthority
 from meshcert.mesh.load_balancers import LoadBalancer
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
+from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
 from meshcert.mesh.services import DeclaredProxyContainer, DeclaredService
 from meshcert.routes import deciding_rule
 from meshcert.san import Uri
-from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
 
@@ -33,8 +33,8 @@ PAGE = "docs/mesh-file.md"
 LIMITS = PAGES["docs/limits.md"]
 IN_TABLES = {"health_check", "task_policies"}
 """Fields of an application that have tables of their own."""
-IN_WORDS = {"virtual_gateway", "virtual_node", "application", "proxy"}
-FOR_MESH_FILES = {"check", "schema", "map", "why", "import", "envoy"}
+IN_WORDS = {"virtual_gateway", "virtual_node", "attached", "application", "proxy"}
+FOR_MESH_FILES = {"check", "schema", "map", "why", "import", "envoy", "sidecar"}
 
 
 def test_every_part_of_the_file_is_on_the_page() -> None:

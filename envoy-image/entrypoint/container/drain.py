@@ -133,10 +133,10 @@ class Drain:
 def _fetched(environ: Mapping[str, str]) -> str:
     """The proxy's settings as the watcher has kept them; Envoy is configured, so it has."""
     from entrypoint.container.kept_settings import kept_settings  # few proxies have so many settings
-    from meshcert.documents.stored_settings import SettingsObject
+    from meshcert.documents.stored_settings import stored_at
     from meshcert.errors import StoredSettingsUnusable
 
     try:
-        return kept_settings(SettingsObject.from_uri(environ[PROXY_FROM]), Paths(environ).stored_settings)
+        return kept_settings(stored_at(environ[PROXY_FROM]), Paths(environ).stored_settings)
     except (OSError, StoredSettingsUnusable):
         return "{}"  # somebody has taken the file away: drained without a look at the application

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from meshcert.documents.stored_settings import LONGEST_STORED
 
 if TYPE_CHECKING:
-    from meshcert.documents.stored_settings import SettingsObject
+    from meshcert.documents.stored_settings import SettingsObject, SettingsRow
 
 
-def kept_settings(stored: SettingsObject, path: str) -> str:
+def kept_settings(stored: SettingsObject | SettingsRow, path: str) -> str:
     """
-    The settings that were kept in a file, as their object has them.
+    The settings that were kept in a file: of an object as it has them, of a row as they were when they were fetched.
 
     Raises:
         OSError: If there is no such file.

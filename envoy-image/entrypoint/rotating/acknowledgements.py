@@ -61,6 +61,7 @@ class AcknowledgementWriter:
             time of the last request in plain text is good to one. The first over TLS and the first in plain text are
             told at once, further ones with the next row that is due.
         files: Returns the standing of what comes from files of the user's, by its SDS name.
+        settings: The version of the proxy's settings, if a row had them.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class AcknowledgementWriter:
         *,
         count: Callable[[], Mapping[int, PermissiveCounts]] = dict,
         files: Callable[[], Mapping[str, FileStanding]] = dict,
+        settings: str = "",
     ) -> None:
         self._proxy = proxy
         self._table = table
@@ -81,6 +83,7 @@ class AcknowledgementWriter:
         self._clock = clock or ProcessClock()
         self._count = count
         self._files = files
+        self._settings = settings
         self._told_files: Mapping[str, FileStanding] = {}
         self._task = ""
         self._standings: Mapping[str, Standing] = {}
@@ -130,6 +133,7 @@ class AcknowledgementWriter:
             self._routes,
             counts=self._counts,
             files=self._told_files,
+            settings=self._settings,
         )
         self._table.put(self._proxy.acknowledgements, item)
 
@@ -159,6 +163,7 @@ def row(
     *,
     counts: Mapping[int, PermissiveCounts] | None = None,
     files: Mapping[str, FileStanding] | None = None,
+    settings: str = "",
 ) -> dict[str, Value]:
     """
     A task's row.
@@ -172,6 +177,7 @@ def row(
         routes: Of the route table; None for a proxy without one.
         counts: Of each PERMISSIVE listener, by its port.
         files: Of what comes from files of the user's, by its SDS name.
+        settings: The version of the proxy's settings, if a row had them.
     """
     of_routes: dict[str, Value] = {}
     if routes:
@@ -187,6 +193,7 @@ def row(
         **of_routes,
         **of_listeners,
         **of_files,
+        **({field.SETTINGS: settings} if settings else {}),
         field.SERVICE: proxy.service,
         field.TASK: task,
         field.SCHEMA: field.SCHEMA_VERSION,
@@ -268,4 +275,5 @@ def acknowledgement_writer(
         clock,
         count=listeners.read,
         files=files,
+        settings=settings.version,
     )

@@ -28,6 +28,7 @@ from meshcert.errors import (
     SecretMalformed,
     SecretNotPublished,
     SettingsInvalid,
+    SettingsNotPublished,
     StoredSettingsUnusable,
     VersionQuarantined,
 )
@@ -57,6 +58,7 @@ _EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
     (MaterialRejected, exit_codes.BAD_MATERIAL),
     (VersionQuarantined, exit_codes.BAD_MATERIAL),
     (SecretNotPublished, exit_codes.NOT_PUBLISHED),
+    (SettingsNotPublished, exit_codes.NOT_PUBLISHED),
     (RoutesNotPublished, exit_codes.NOT_PUBLISHED),
     (RouteTableUnusable, exit_codes.SETTINGS),
     (StoredSettingsUnusable, exit_codes.SETTINGS),

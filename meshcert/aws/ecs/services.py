@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from meshcert.aws.ecs import deployments
 from meshcert.aws.ecs.events import services_of
+from meshcert.aws.ecs.strategies import refusal
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import AccessDenied, IdentityMissing
 from meshcert.lifecycle.observation import Instance, Rollout, RolloutState, Words, Workload
@@ -67,6 +68,7 @@ class EcsServices:
             failures=failed.failures,
             excused=failed.excused,
             words=WORDS,
+            refusal=refusal(service),
         )
 
     def ending(self, name: str, place: str = "") -> tuple[str, ...]:

@@ -114,9 +114,9 @@ def _read(row: Mapping[str, Any], now: dt.datetime) -> Mapping[str, Acknowledgem
         at = min(_time(row[field.AT]), now)
         routes = _routes(row[field.ROUTES]) if field.ROUTES in row else None
         requests = _requests(row.get(field.LISTENERS, {}), now)
-        files = _files(row.get(field.FILES, {}))
+        files, settings = _files(row.get(field.FILES, {})), _text(row.get(field.SETTINGS, ""))
         return {
-            name: replace(_acknowledgement(at, secret, routes, requests), files=files)
+            name: replace(_acknowledgement(at, secret, routes, requests), files=files, settings=settings)
             for name, secret in secrets.items()
         }
     except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):

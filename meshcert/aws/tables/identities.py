@@ -116,7 +116,7 @@ class Identities:
 def _service_row(use: ServiceUse) -> dict[str, Any]:
     # DynamoDB stores decimals; boto3 refuses floats.
     row = {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
-    return {**row, **({"place": use.place} if use.place else {})}
+    return {**row, **({"place": use.place} if use.place else {}), **({"attached": True} if use.attached else {})}
 
 
 def _read(name: str, row: Mapping[str, Any], mesh: str) -> Identity:
@@ -156,6 +156,7 @@ def _service(use: Mapping[str, Any]) -> ServiceUse:
         RotationMode(use["rotation"]),
         min(poll_interval_s, _LONGEST_POLL_INTERVAL_S),
         _text(use.get("place", "")),
+        use.get("attached") is True,
     )
 
 

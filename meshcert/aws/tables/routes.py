@@ -1,4 +1,4 @@
-"""The table ``routes`` in DynamoDB, as the deploy function writes it."""
+"""The table ``routes`` in DynamoDB, as the deploy function writes it and the renewal function reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class RouteTableRows:
     """
-    :class:`meshcert.deploying.routes.RouteRows`.
+    :class:`meshcert.deploying.routes.RouteRows` and :class:`meshcert.lifecycle.ports.SettingsTable`.
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``service``.
@@ -41,3 +41,12 @@ class RouteTableRows:
     def forget(self, service: str, owner: str) -> None:
         """See :meth:`meshcert.deploying.routes.RouteRows.forget`."""
         forget_owned(self._table, {field.SERVICE: service}, owner, service)
+
+    def version(self, service: str) -> str:
+        """See :meth:`meshcert.lifecycle.ports.SettingsTable.version`."""
+        key = {field.SERVICE: field.SETTINGS_PREFIX + service}
+        with aws_errors("dynamodb:GetItem", service):
+            row = self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
+        newest = row.get(field.NEWEST) if row.get(field.SCHEMA) == field.SCHEMA_VERSION else None
+        version = newest.get(field.VERSION) if isinstance(newest, dict) else None
+        return version if isinstance(version, str) else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from meshcert.lifecycle.deciding.attached import left_to_its_owner, take_over_settings
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
@@ -44,6 +45,10 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
             if by_deployment(use)
             else _reloaded(seen, memory, use, service, policy)
         )
+        if concern.step is None:
+            settings = take_over_settings(seen, memory, service, policy)
+            concern = Concern(settings.step, (*concern.findings, *settings.findings), concern.failing)
+        concern = left_to_its_owner(concern, service)
         # For each service, not for all together: a service whose step is refused does not hold up the others.
         concern = held_back(concern, memory, seen, policy)
         findings += concern.findings

@@ -43,6 +43,7 @@ class Step:
         replaces: The service's newest rollout before this step begins another.
         serial_number: The certificate that is revoked, lower-case hex.
         certificate_authority_arn: The CA that has signed it.
+        settings: The settings that a rollout brings; empty if they are not what it is for.
         again_s: For a wait, when to look again, seconds from now; 0 leaves it to the policy.
     """
 
@@ -55,6 +56,7 @@ class Step:
     serial_number: str = ""
     certificate_authority_arn: str = ""
     again_s: float = 0.0
+    settings: str = ""
 
     @property
     def name(self) -> str:

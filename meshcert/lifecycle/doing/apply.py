@@ -106,7 +106,8 @@ def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Chan
 
 def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     name = step.service
-    rollout = BegunRollout(step.version, step.replaces, seen.now, after_failure=_has_failed(seen, name))
+    failed = _has_failed(seen, name)
+    rollout = BegunRollout(step.version, step.replaces, seen.now, after_failure=failed, settings=step.settings)
     # Every call begins another rollout. From the one that it replaces, the next look tells whether this call was made.
     save(lambda memory: memory.deploying(name, rollout))
     begun = ports.platform.roll_out(name, next(use.place for use in seen.identity.services if use.name == name))

@@ -56,7 +56,12 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
         issuance = _attempt(partial(issuer.observe, identity.certificate_arn, versions))
     services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
+    settings: dict[str, str] = {}
     for use in identity.services:
+        if use.attached:
+            wanted = _attempt(partial(observers.settings.version, use.name))
+            # Unknown ones ask for nothing: the next look finds them.
+            settings |= {use.name: wanted} if isinstance(wanted, str) else {}
         service = _attempt(partial(observers.platform.look, use.name, use.place))
         instances = [instance.id for instance in service.instances] if isinstance(service, Workload) else []
         said = _attempt(partial(observers.acknowledgements.of, use.name, instances)) if instances else {}
@@ -80,6 +85,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
         services=services,
         acknowledgements=acknowledgements,
         authorities=_attempt(partial(_authorities, identity, observers.authorities)),
+        settings=settings,
         ending=Unknown(ending.what) if isinstance(ending, Missing) else ending,
     )
 

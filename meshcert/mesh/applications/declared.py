@@ -55,8 +55,8 @@ UserId = Annotated[int, Strict(), Field(ge=0, le=2**32 - 2)]
 class Application(Part):
     """The container behind a virtual node's proxy."""
 
-    image: str = Field(min_length=1, max_length=255, examples=["examples/color/colorteller"])
-    """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
+    image: str = Field(default="", max_length=255, examples=["examples/color/colorteller"])
+    """A folder with a Dockerfile, from the repository's root, or else the image to pull; not of an attached service."""
     port: Port = Field(examples=[8080])
     """TCP port it listens on, on loopback."""
     keep_alive_s: Seconds = 2.0

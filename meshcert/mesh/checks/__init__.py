@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.cells.checks import check_cells
+from meshcert.mesh.checks.applications.attached import check_attached
 from meshcert.mesh.checks.applications.containers import check_containers
 from meshcert.mesh.checks.applications.task_policies import check_task_policies
 from meshcert.mesh.checks.applications.variables import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.clients import check_clients
-from meshcert.mesh.checks.cluster import check_cluster
 from meshcert.mesh.checks.federation.published import check_published_bundle
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
 from meshcert.mesh.checks.federation.trusts import check_federated_trusts
@@ -29,6 +29,7 @@ from meshcert.mesh.checks.issuance import (
 )
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
+from meshcert.mesh.checks.network.cluster import check_cluster
 from meshcert.mesh.checks.network.load_balancers import check_load_balancers
 from meshcert.mesh.checks.network.networks import check_network
 from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
@@ -91,6 +92,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_timeouts,
         check_host_policies,
         check_services,
+        check_attached,
         check_each_proxy_runs_once,
         check_ports,
         check_health_checks,

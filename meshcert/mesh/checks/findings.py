@@ -163,7 +163,7 @@ def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
         (f"services.{name}.{key}.image", part.image)
         for name, service in mesh.services.items()
         for key, part in (("application", service.application), ("proxy.agent", service.proxy.agent))
-        if part
+        if part and part.image
     ]
     for place, image in images:
         if _is_folder(root / image):
@@ -202,7 +202,8 @@ def _is_folder(path: Path) -> bool:
 def _applications(mesh: Mesh) -> Iterator[Fault]:
     """What an application that somebody has taken over could do."""
     for name, service in mesh.services.items():
-        application, place = service.application, f"services.{name}.application"
+        # What an attached one may do, its own task definition says.
+        application, place = None if service.attached else service.application, f"services.{name}.application"
         if application and application.egress is None:
             yield Fault(
                 f"{place}.egress",

@@ -193,7 +193,7 @@ def _check_task(place: str, service: DeclaredService, findings: Findings, ways: 
             given=ways,
         )
     offered = list(_FARGATE_MEMORY_MIB[service.cpu])
-    if service.memory_mib not in offered:
+    if not service.attached and service.memory_mib not in offered:
         findings.add(
             f"{place}.memory_mib",
             f"Fargate has no tasks of cpu {service.cpu} with {service.memory_mib} MiB",

@@ -280,7 +280,8 @@ def _as_served(mesh: Mesh, service: str) -> dict[str, str]:
 def _place(mesh: Mesh, service: str) -> dict[str, str]:
     """Where ECS runs a service; nothing for what the functions take for granted, so that rows stay as they are."""
     place = mesh.ecs_place(service)
-    return {} if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place}
+    attached = {"Attached": "true"} if mesh.services[service].attached else {}
+    return attached if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place, **attached}
 
 
 def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:

@@ -1,32 +1,34 @@
 """
 One task: Envoy and, for a virtual node, its application and the container that reports when that is ready.
 
-ECS starts containers in the order of their dependencies and stops them in the reverse order. So the ways out stand
-before the application starts and until it has ended; the ways in open when it answers, and close first.
+In which order these start and stop, and why: :mod:`meshcert.mesh.rendering.containers`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, Size
 from aws_cdk import aws_ecs as ecs
 
 from meshcert import naming
-from meshcert.contract.container import LOOPBACK, MATERIAL_DIR, READY_FILE, USER_ID
+from meshcert.contract.container import LOOPBACK
 from meshcert.contract.environment import (
-    APPLICATION_PORT,
-    DRAIN,
-    HEALTH_CHECK_PATH,
     NO_PROXY,
     NODE_USES_PROXY,
     PORT,
     PROXY,
     PROXY_ENVIRONMENT,
 )
-from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
+from meshcert.contract.stopping import APPLICATION_STOP_S
+from meshcert.mesh.rendering.containers import (
+    LOG_BUFFER_MIB,
+    LONGEST_START_PERIOD_S,
+    envoy_container,
+    readiness_container,
+)
+from stacks.constructs.containers.added import add_container, override, override_newest, without_capabilities
 from stacks.constructs.containers.task_policies import attach_task_policies
 from stacks.constructs.containers.volumes import ProxyVolumes, mount_volumes
 from stacks.constructs.containers.workload_api import share_workload_api
@@ -38,26 +40,13 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from meshcert.mesh.applications.declared import Application, ApplicationHealthCheck
+    from meshcert.mesh.rendering.containers import SidecarContainer
     from meshcert.mesh.services import Agent, DeclaredService
     from stacks.constructs.containers.proxy_environment import ProxyEnvironment
     from stacks.runtime import Platform
 
-ENVOY_HEALTH_CHECK = ecs.HealthCheck(
-    command=["CMD", "python", "-m", "entrypoint.healthcheck"],
-    # It starts a Python: 60 ms of CPU, several times that beside busy threads on a quarter of a CPU.
-    interval=Duration.seconds(10),
-    timeout=Duration.seconds(10),
-    retries=3,
-    start_period=Duration.seconds(60),
-)
-LONGEST_START_PERIOD_S = 300
-"""The longest ``startPeriod`` of a container's health check (Amazon ECS API, HealthCheck)."""
 AGENT_STOP_S = 5
 """How long the user's agent has to end, seconds."""
-MATERIAL_MIB = 16
-READINESS_MIB = 1
-LOG_BUFFER_MIB = 5
-"""Of lines that a container's log driver keeps while CloudWatch does not take them; later ones are lost."""
 PAST_THE_PROXY = ("localhost", LOOPBACK, "::1", "169.254.170.2", "169.254.169.254", ".amazonaws.com", ".api.aws")
 """Hosts that an application reaches itself: loopback, the task metadata and its credentials, AWS's endpoints."""
 
@@ -100,7 +89,7 @@ class TaskContainers:
         if service.application is not None:
             tmpfs = mount_volumes(self.task, application, service.application.volumes)
             if tmpfs:
-                self._override(1, "LinuxParameters.Tmpfs", tmpfs)
+                override(self.task, 1, "LinuxParameters.Tmpfs", tmpfs)
 
     def _behind(
         self, application: Application, egress_port: int, envoy: ecs.ContainerDefinition
@@ -120,19 +109,8 @@ class TaskContainers:
         return behind
 
     def _envoy(self, settings: ProxyEnvironment, application_stop_s: float) -> ecs.ContainerDefinition:
-        envoy = self.task.add_container(
-            naming.ENVOY_CONTAINER,
-            image=self.envoy,
-            essential=True,
-            readonly_root_filesystem=True,
-            linux_parameters=self._linux("Linux"),
-            stop_timeout=Duration.seconds(math.ceil(envoy_stop_s(self.drain_s, application_stop_s))),
-            environment={**settings.variables, **self._drain()},
-            port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in settings.proxy.listeners],
-            health_check=ENVOY_HEALTH_CHECK,
-            logging=self._logging("envoy"),
-        )
-        self._mount(0, MATERIAL_MIB)
+        listeners, drain_s = settings.proxy.listeners, self.drain_s
+        envoy = self._sidecar(envoy_container(settings.variables, listeners, drain_s, application_stop_s), "Linux")
         accept(
             self.task,
             "AwsSolutions-ECS2",
@@ -165,7 +143,9 @@ class TaskContainers:
             essential=True,
             readonly_root_filesystem=True,
             # Not always: an image that starts as root and steps down needs some.
-            linux_parameters=self._linux("ApplicationLinux") if application.drop_capabilities else None,
+            linux_parameters=without_capabilities(self.scope, "ApplicationLinux")
+            if application.drop_capabilities
+            else None,
             stop_timeout=Duration.seconds(application.stop_timeout_s),
             health_check=_health_check(application.health_check),
             user=application.user or None,
@@ -183,60 +163,19 @@ class TaskContainers:
         )
         if application.secrets:
             # Not by the CDK, which would let the role describe them as well.
-            self._override(
-                1, "Secrets", [{"Name": name, "ValueFrom": arn} for name, arn in application.secrets.items()]
-            )
+            fetched = [{"Name": name, "ValueFrom": arn} for name, arn in application.secrets.items()]
+            override_newest(self.task, "Secrets", fetched)
         return container
 
     def _readiness(self, application: Application) -> ecs.ContainerDefinition:
-        check = application.health_check
-        readiness = self.task.add_container(
-            naming.READINESS_CONTAINER,
-            image=self.envoy,
-            entry_point=["python", "-m", "entrypoint.readiness"],
-            # ECS looks at the health of essential containers only.
-            essential=True,
-            readonly_root_filesystem=True,
-            linux_parameters=self._linux("ReadinessLinux"),
-            stop_timeout=Duration.seconds(math.ceil(readiness_stop_s(self.drain_s))),
-            environment={
-                APPLICATION_PORT: str(application.port),
-                HEALTH_CHECK_PATH: check.path,
-                **self._drain(),
-            },
-            health_check=ecs.HealthCheck(
-                # No Python: a task may have a quarter of a CPU, and this runs every five seconds.
-                command=["CMD", "/usr/bin/test", "-e", f"{MATERIAL_DIR}/{READY_FILE}"],
-                interval=Duration.seconds(5),
-                timeout=Duration.seconds(5),
-                retries=3,
-                start_period=Duration.seconds(min(check.grace_period_s, LONGEST_START_PERIOD_S)),
-            ),
-            logging=self._logging("readiness"),
+        container = readiness_container(
+            naming.APPLICATION_CONTAINER, application.port, application.health_check, self.drain_s
         )
-        self._mount(2, READINESS_MIB)
-        return readiness
+        return self._sidecar(container, "ReadinessLinux")
 
-    def _drain(self) -> dict[str, str]:
-        """Nothing for the default, which the image knows: an unchanged task definition is no new deployment."""
-        return {} if self.drain_s == DRAIN_S else {DRAIN: f"{self.drain_s:g}"}
-
-    def _linux(self, construct_id: str) -> ecs.LinuxParameters:
-        linux = ecs.LinuxParameters(self.scope, construct_id, init_process_enabled=False)
-        # The image's user is nobody special, so nothing in it needs one.
-        linux.drop_capabilities(ecs.Capability.ALL)
-        return linux
-
-    def _mount(self, number: int, size_mib: int) -> None:
-        """Give a container its tmpfs; the CDK's own options take no values, so owner and mode would be lost."""
-        options = ["noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"]
-        tmpfs = [{"ContainerPath": MATERIAL_DIR, "Size": size_mib, "MountOptions": options}]
-        self._override(number, "LinuxParameters.Tmpfs", tmpfs)
-
-    def _override(self, number: int, name: str, value: list[dict[str, Any]]) -> None:
-        """Write a property of a container as it is, by the container's number."""
-        definition: Any = self.task.node.default_child
-        definition.add_property_override(f"ContainerDefinitions.{number}.{name}", value)
+    def _sidecar(self, container: SidecarContainer, linux: str) -> ecs.ContainerDefinition:
+        logging = self._logging(container.name)
+        return add_container(self.task, container, self.envoy, logging, without_capabilities(self.scope, linux))
 
     def _logging(self, container: str) -> ecs.LogDriver:
         # Docker's default blocks whoever writes while CloudWatch takes nothing.

@@ -8,6 +8,7 @@ from aws_cdk import Aws, Fn
 from aws_cdk import aws_iam as iam
 
 from meshcert import naming
+from meshcert.contract.route_rows import SETTINGS_PREFIX
 from meshcert.mesh import route_table
 from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights
@@ -53,6 +54,9 @@ def task_rights(
     statements = [*_discovery(proxy)]
     if route_table(mesh, service):
         statements.append(rights.own_rows("ReadItsRoutes", naming.routes_table(mesh.name), service, "dynamodb:GetItem"))
+    if mesh.services[service].attached:
+        row = f"{SETTINGS_PREFIX}{service}"
+        statements.append(rights.own_rows("ReadItsSettings", naming.routes_table(mesh.name), row, "dynamodb:GetItem"))
     if proxy.secret_references:
         statements += [*_reading_secrets(proxy, key_arn), *_reading_lists(mesh, proxy, authorities), acknowledge]
     elif proxy.certificate_files or proxy.trust_files:

@@ -41,6 +41,7 @@ class RunningTask:
     polls_at: dt.datetime | None = None
     deaf: bool = False
     mute: bool = False
+    settings: str = ""
     ends_at: dt.datetime | None = None
 
 
@@ -66,6 +67,7 @@ class SimulatedService:
     tasks: list[RunningTask] = field(default_factory=list)
     ending: list[RunningTask] = field(default_factory=list)
     breaks: bool = False
+    refusal: str = ""
 
     @property
     def newest(self) -> Deployment:
@@ -93,6 +95,7 @@ class SimulatedEcs:
         self.forged: dict[str, dict[str, dict[str, Acknowledgement]]] = {}
         self.deployments_begun: list[str] = []
         self.started_with: list[str] = []
+        self.published: dict[str, str] = {}
         self.never_end = False
         self._clock, self._vault = clock, vault
         self._numbers = count(1)
@@ -134,6 +137,7 @@ class SimulatedEcs:
             Rollout(newest.id, newest.state, newest.failed_tasks),
             WORDS,
             tuple(newest.failures),
+            refusal=service.refusal,
         )
 
     def ending(self, name: str, place: str = "") -> tuple[str, ...]:
@@ -164,9 +168,14 @@ class SimulatedEcs:
         for task in (*found.tasks, *found.ending) if found else ():
             if not task.mute:
                 said = Acknowledgement(self._clock.now(), task.serves, refused=task.refuses, error=task.error)
+                said = replace(said, settings=task.settings)
                 rows[task.arn] = {found.identity.name: said} if found else {}
         rows |= self.forged.get(service, {})
         return {instance: row for instance, row in rows.items() if instance in instances}
+
+    def version(self, service: str) -> str:
+        """The settings in the table ``routes``."""
+        return self.published.get(service, "")
 
     def _deploy(self, service: SimulatedService) -> str:
         deployment = Deployment(f"ecs-svc/{next(self._numbers)}", starts_at=self._clock.now() + START)
@@ -198,7 +207,8 @@ class SimulatedEcs:
                 newest.starts_at = None if tripped else at + START
                 return
             arn = f"arn:aws:ecs:eu-west-1:111122223333:task/color/{next(self._numbers):032x}"
-            started = RunningTask(arn, newest.id, at, serves=current, polls_at=at)
+            settings = self.published.get(service.use.name, "")
+            started = RunningTask(arn, newest.id, at, serves=current, polls_at=at, settings=settings)
             kept = self._kept(service, newest)
             service.ending += [replace(task, ends_at=at + DRAIN) for task in service.tasks if task not in kept]
             service.tasks = [*kept, started]

@@ -108,6 +108,7 @@ class LifecycleWorld:
             platform=ecs,
             acknowledgements=ecs,
             authorities=acm,
+            settings=ecs,
             clock=self.clock,
         )
 

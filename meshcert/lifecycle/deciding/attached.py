@@ -1,0 +1,65 @@
+"""
+What is different with services of the user's: new settings, and rollouts that their owners alone begin. Pure.
+
+Tasks of attached services read their settings at their start, and a rollout brings new ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.lifecycle.deciding.findings import Finding, Kind
+from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
+from meshcert.lifecycle.observation import Unknown
+
+if TYPE_CHECKING:
+    from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import Observation, Workload
+    from meshcert.lifecycle.policy import Policy
+
+
+def take_over_settings(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern:
+    """
+    The next step until every instance of a service runs with the settings that are published for it.
+
+    A rollout of anybody's is waited for: its instances read the new settings. Nothing is asked of instances that do not
+    say what they run with, and nothing of a service whose settings stand in its task definition.
+    """
+    wanted = seen.settings.get(service.name, "")
+    if not wanted or isinstance(seen.acknowledgements, Unknown):
+        return Concern()
+    said = (seen.acknowledgements.get(instance.id) for instance in service.instances)
+    old = [each for each in said if each and each.settings and each.settings != wanted]
+    if not old:
+        return Concern()
+    if not service.steady:
+        return Concern(waiting(f"another deployment of {service.name} comes first", service=service.name))
+    of_all = f"{len(old)} of {len(service.instances)} {service.words.instance}s"
+    step = Step(
+        Action.REDEPLOY,
+        f"{of_all} run with the settings of before",
+        service=service.name,
+        replaces=service.rollout.id,
+        version=seen.current,
+        settings=wanted,
+    )
+    rollout = memory.rollouts.get(service.name)
+    if rollout is None or rollout.settings != wanted:
+        return Concern(step)
+    # Ours has brought them, and ended without them: again, after ever longer pauses.
+    left_s = policy.retry_after_s(rollout.tries) - (seen.now - rollout.at).total_seconds()
+    reason = service.rollout.reason or "it ended, and the settings of before run on"
+    findings = (Finding(Kind.DEPLOYMENT_FAILING, f"{service.name}: {reason}"),)
+    if left_s > 0:
+        text = f"the deployment of {service.name} failed: again later"
+        return Concern(waiting(text, service=service.name, again_s=left_s), findings)
+    return Concern(step, findings)
+
+
+def left_to_its_owner(concern: Concern, service: Workload) -> Concern:
+    """A concern whose rollout may not begin, because the service's owner alone begins some: a person is told."""
+    if concern.step is None or concern.step.action is not Action.REDEPLOY or not service.refusal:
+        return concern
+    finding = Finding(Kind.DEPLOYMENT_FAILING, f"{service.name}: {concern.step.why}, and {service.refusal}")
+    text = f"a deployment of {service.name}'s owner is needed"
+    return Concern(waiting(text, service=service.name), (*concern.findings, finding), concern.failing)

@@ -1,0 +1,32 @@
+"""An ECS service of the user's that Envoy joins as a sidecar."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from meshcert.mesh.part import Part
+
+CLUSTER_PATTERN = r"(arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/)?[A-Za-z0-9_-]{1,255}"
+"""Name or ARN of an ECS cluster."""
+
+
+class Attachment(Part, title="Attached"):
+    """A service of yours on Amazon ECS: you keep its task definition, and `meshcert sidecar` says what to add to it."""
+
+    cluster: Annotated[str, Field(pattern=f"^{CLUSTER_PATTERN}$", examples=["shop"])]
+    """Name or ARN of its cluster, in this account and region."""
+    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$", examples=["orders"])]
+    """Its name there."""
+    container: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,255}$", examples=["app"])] = ""
+    """Name of the application's container in your task definition; a virtual gateway has none."""
+    security_group: Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$", examples=["sg-0123456789abcdef0"])]
+    """Id of your tasks' security group: callers and backends get rules for it, and nothing else of it changes."""
+    cloud_map_service: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,63}$", examples=["orders"])] = ""
+    """Name of a Cloud Map service of yours, in the mesh's namespace, that has your tasks; left out: made."""
+
+    @property
+    def cluster_name(self) -> str:
+        """Name of its cluster."""
+        return self.cluster.rpartition("/")[2]

@@ -1,0 +1,86 @@
+"""Checks of attached services: what the mesh file says of them, and what their own task definitions say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert import naming
+
+if TYPE_CHECKING:
+    from meshcert.mesh.applications.attached import Attachment
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.services import DeclaredService
+
+OF_THE_TASK = (
+    *("cpu", "desired_count", "load_balancer", "maximum_percent", "memory_mib", "minimum_healthy_percent"),
+    *("proxy", "scaler", "tags", "workload_api"),
+)
+"""Fields of a service that its own task definition and service say."""
+OF_THE_APPLICATION = frozenset({"port", "keep_alive_s", "health_check", "stop_timeout_s"})
+"""Fields of an application that the proxy has to know, whoever runs it."""
+
+
+def check_attached(mesh: Mesh, findings: Findings) -> None:
+    """Report a service attached twice, and what the mesh file cannot say of a service of the user's."""
+    places: dict[str, str] = {}
+    for name, service in mesh.services.items():
+        place = mesh.ecs_place(name)
+        if places.setdefault(place, name) != name:
+            findings.add(
+                f"services.{name}" + (".attached" if service.attached else ""),
+                f"{place} is service {places[place]} already",
+                "An ECS service runs one proxy: name another, or remove one of the two",
+                given=(f"services.{places[place]}",),
+            )
+        if service.attached:
+            _check_task(f"services.{name}", service, findings)
+            _check_container(f"services.{name}", service, service.attached, findings)
+        elif service.application and not service.application.image:
+            findings.add(
+                f"services.{name}.application.image",
+                "it is missing",
+                "Name a folder with a Dockerfile, or an image; or attach a service of yours, which has one",
+                given=(f"services.{name}.attached",),
+            )
+
+
+def _check_task(place: str, service: DeclaredService, findings: Findings) -> None:
+    said = [f"{place}.{field}" for field in OF_THE_TASK if field in service.model_fields_set]
+    if service.application:
+        said += [f"{place}.application.{name}" for name in sorted(service.application.model_fields_set)]
+        check = service.application.health_check.model_fields_set - {"path", "grace_period_s"}
+        said += [f"{place}.application.health_check.{name}" for name in sorted(check)]
+    for field in said:
+        if field.removeprefix(f"{place}.application.") in OF_THE_APPLICATION:
+            continue
+        findings.add(
+            field,
+            "the service is yours, and so is its task definition, which says this",
+            "Remove it, or remove attached",
+            given=(f"{place}.attached",),
+        )
+
+
+def _check_container(place: str, service: DeclaredService, attached: Attachment, findings: Findings) -> None:
+    taken, name = (naming.ENVOY_CONTAINER, naming.READINESS_CONTAINER), attached.container
+    if service.virtual_node and not name:
+        findings.add(
+            f"{place}.attached.container",
+            "it is missing: the application starts after Envoy, and the readiness container after both",
+            "Write the name of the application's container in your task definition",
+            given=(f"{place}.virtual_node",),
+        )
+    elif service.virtual_gateway and name:
+        findings.add(
+            f"{place}.attached.container",
+            "a virtual gateway has no application",
+            "Remove it, or run a virtual_node",
+            given=(f"{place}.virtual_gateway",),
+        )
+    elif name in taken:
+        findings.add(
+            f"{place}.attached.container",
+            f"{name} is the name of a container of the sidecar's",
+            "Give the application's container another name",
+        )

@@ -1,0 +1,151 @@
+"""What joins a service of the user's to the mesh: containers for its task definition, and what belongs to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshcert import naming
+from meshcert.contract.container import MATERIAL_DIR
+from meshcert.contract.environment import PROXY_FROM
+from meshcert.contract.stopping import APPLICATION_STOP_S
+from meshcert.documents.stored_settings import SettingsRow, packed_settings
+from meshcert.mesh.rendering.containers import (
+    HEALTHY,
+    LOG_BUFFER_MIB,
+    MOUNT_OPTIONS,
+    envoy_container,
+    readiness_container,
+)
+from meshcert.mesh.rendering.route_tables import task_settings
+from meshcert.mesh.rendering.settings import proxy_settings
+
+if TYPE_CHECKING:
+    from meshcert.mesh.applications.attached import Attachment
+    from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.rendering.containers import SidecarContainer
+    from meshcert.mesh.services import DeclaredService
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """
+    What the task definition and the service of an attached service need, but for what only a deploy knows.
+
+    Args:
+        service: Name of the service in the mesh file.
+        attached: What the mesh file says of the user's service.
+        containers: Envoy's, and beside an application the one that reports readiness.
+        identities: The identities that its proxy holds.
+        log_group: Name of the log group that they write to.
+        stream_prefix: What the names of their streams begin with; empty for the container's own name.
+    """
+
+    service: str
+    attached: Attachment
+    containers: tuple[SidecarContainer, ...]
+    identities: tuple[str, ...]
+    log_group: str
+    stream_prefix: str
+
+    @property
+    def application_after(self) -> dict[str, str]:
+        """The containers that the application's starts after, each with the condition; empty without application."""
+        return {naming.ENVOY_CONTAINER: HEALTHY} if self.attached.container else {}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of the ECS service: an event of ECS names the service alone, and these say whose certificates it has."""
+        return {f"{naming.IDENTITY_TAG_PREFIX}{identity}": "" for identity in self.identities}
+
+
+def sidecar(mesh: Mesh, service: str) -> Sidecar:
+    """
+    The sidecar of an attached service.
+
+    Args:
+        mesh: A mesh that :func:`~meshcert.mesh.load_mesh` has checked.
+
+    Raises:
+        KeyError: If there is no such service.
+        LookupError: If it is not attached.
+    """
+    declared = mesh.services[service]
+    if declared.attached is None:
+        raise LookupError(service)
+    settings = proxy_settings(mesh, service)
+    variables = {PROXY_FROM: SettingsRow(naming.routes_table(mesh.name), service).uri}
+    stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
+    containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]
+    containers += _beside_application(declared, declared.attached)
+    own = mesh.logs.group_per_service
+    return Sidecar(
+        service,
+        declared.attached,
+        tuple(containers),
+        tuple(settings.identities),
+        log_group=naming.log_group(mesh.name, service) if own else naming.tasks_log_group(mesh.name),
+        stream_prefix="" if own else service,
+    )
+
+
+def _beside_application(declared: DeclaredService, attached: Attachment) -> list[SidecarContainer]:
+    application = declared.application
+    if application is None:
+        return []
+    check = application.health_check
+    return [readiness_container(attached.container, application.port, check, declared.drain_s)]
+
+
+def settings_document(mesh: Mesh, service: str) -> tuple[str, str]:
+    """The document of an attached service's row of settings, and its version."""
+    return packed_settings(task_settings(mesh, service).to_json())
+
+
+def container_definition(found: Sidecar, container: SidecarContainer, image: str, region: str) -> dict[str, Any]:
+    """One of a sidecar's containers as Amazon ECS's API has it (RegisterTaskDefinition, ContainerDefinition)."""
+    health = container.health
+    definition: dict[str, Any] = {
+        "name": container.name,
+        "image": image,
+        "essential": True,
+        "readonlyRootFilesystem": True,
+        "stopTimeout": container.stop_timeout_s,
+        "environment": [{"name": name, "value": value} for name, value in container.environment.items()],
+        "healthCheck": {
+            "command": list(health.command),
+            "interval": health.interval_s,
+            "timeout": health.timeout_s,
+            "retries": health.retries,
+            "startPeriod": health.start_period_s,
+        },
+        "linuxParameters": {
+            "initProcessEnabled": False,
+            "capabilities": {"drop": ["ALL"]},
+            "tmpfs": [
+                {"containerPath": MATERIAL_DIR, "size": container.tmpfs_mib, "mountOptions": list(MOUNT_OPTIONS)}
+            ],
+        },
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": found.log_group,
+                "awslogs-region": region,
+                "awslogs-stream-prefix": found.stream_prefix or container.name,
+                "mode": "non-blocking",
+                "max-buffer-size": f"{LOG_BUFFER_MIB * 1024 * 1024}b",
+            },
+        },
+    }
+    if container.entry_point:
+        definition["entryPoint"] = list(container.entry_point)
+    if container.ports:
+        definition["portMappings"] = [{"containerPort": port, "protocol": "tcp"} for port in container.ports]
+    if container.after:
+        definition["dependsOn"] = dependencies(container.after)
+    return definition
+
+
+def dependencies(after: dict[str, str] | Any) -> list[dict[str, str]]:
+    """``dependsOn`` as Amazon ECS's API has it."""
+    return [{"containerName": name, "condition": condition} for name, condition in after.items()]

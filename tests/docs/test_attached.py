@@ -1,0 +1,63 @@
+"""docs/attached.md and the examples of attached services against the code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from click.testing import CliRunner
+
+from meshcert.aws.ecs.strategies import REFUSED
+from meshcert.cli.__main__ import cli
+from meshcert.mesh.applications.attached import Attachment
+from tests.docs.pages import PAGES, ROOT, rows
+
+PAGE = "docs/attached.md"
+MESH = ROOT / "examples" / "own-cdk-app" / "mesh.yaml"
+TEMPLATE = (ROOT / "examples" / "own-template" / "stock.yaml").read_text()
+APP = (ROOT / "examples" / "own-cdk-app" / "own_app.py").read_text()
+
+
+def test_every_field_of_attached_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of `attached` | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in Attachment.model_fields.items()
+    ]
+
+
+def test_every_deployment_that_is_left_to_its_owner_is_on_the_page() -> None:
+    """Controllers by their names, strategies by the console's words."""
+    words = {"BLUE_GREEN": "blue/green", "LINEAR": "linear", "CANARY": "canary"}
+    (table,) = [part for part in PAGES[PAGE].split("## ") if part.startswith("Deployments of yours")]
+
+    assert all(words.get(name, name) in table for name in REFUSED)
+
+
+def test_the_templates_lines_are_those_that_the_command_prints() -> None:
+    """At most 60 lines of at most 120 characters, between the marks."""
+    added = re.findall(r"^ *# meshcert\n(.*?)^ *# /meshcert\n", TEMPLATE, re.MULTILINE | re.DOTALL)
+    lines = [line for part in added for line in part.splitlines()]
+    printed = _sidecar("stock", "--cloudformation").splitlines()
+
+    assert len(lines) <= 60
+    assert max(map(len, TEMPLATE.splitlines())) <= 120
+    assert sorted(line.strip() for line in lines) == sorted(line.strip() for line in printed if line[0] != "#")
+
+
+def test_a_cdk_app_adds_at_most_15_lines() -> None:
+    """Its import, and what stands between the marks."""
+    _, added, _ = re.split(r"^ *# (?:The sidecar, from here|to here)\n", APP, flags=re.MULTILINE)
+
+    assert len(added.splitlines()) + 1 <= 15
+
+
+def _sidecar(*arguments: Any) -> str:
+    result = CliRunner().invoke(cli, ["sidecar", *arguments, "--mesh", str(MESH)])
+    assert result.exit_code == 0, result.output
+    return result.output

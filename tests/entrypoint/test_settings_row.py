@@ -1,0 +1,125 @@
+"""The settings of an attached service's proxy, from a row that its task definition names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entrypoint.container.drain import Drain
+from entrypoint.rotating.acknowledgements import row as acknowledgement
+from entrypoint.rotating.first_delivery import exit_code_of
+from entrypoint.settings import Settings
+from entrypoint.stored_settings import fetch_settings
+from evidence.fixtures.proxies import teller
+from meshcert.contract import acknowledgements, exit_codes
+from meshcert.documents.stored_settings import LONGEST_PACKED, packed_settings
+from meshcert.errors import AwsUnavailable, MeshcertError, SettingsInvalid, SettingsNotPublished, StoredSettingsUnusable
+from tests.entrypoint.test_stored_settings import Time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TEXT = teller(awaits_application=True).to_json()
+DOCUMENT, VERSION = packed_settings(TEXT)
+OTHER, OTHER_VERSION = packed_settings(teller(application_port=1).to_json())
+
+
+def the_row(**changes: Any) -> dict[str, Any]:
+    """As the deploy function writes it."""
+    return {"schema": 1, "newest": {"version": VERSION, "document": DOCUMENT} | changes}
+
+
+class Rows:
+    """The table ``routes`` with an answer after the other; the last one stays."""
+
+    def __init__(self, *answers: dict[str, Any] | MeshcertError | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+
+    def get(self, table: str, key: Mapping[str, str]) -> dict[str, Any] | None:
+        """The next answer."""
+        self.asked.append((table, key))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, MeshcertError):
+            raise answer
+        return answer
+
+
+def environ(folder: Path, name: str = "dynamodb://meshcert-shop-routes/settings/orders") -> dict[str, str]:
+    """A container's."""
+    return {"MESHCERT_PROXY_FROM": name, "MESHCERT_MATERIAL_DIR": str(folder), "AWS_REGION": "eu-west-1"}
+
+
+def fetched(folder: Path, rows: Rows) -> str:
+    """What a container gets."""
+    session: Any = None  # the rows are ours
+    return fetch_settings(environ(folder), 0.0, session, Time().clock(), rows=rows)
+
+
+def test_they_are_the_rows_newest_and_their_version_is_acknowledged(tmp_path: Path) -> None:
+    """The lifecycle sees by it who runs with older ones."""
+    rows = Rows(the_row())
+
+    settings = Settings.from_environ(environ(tmp_path), fetched(tmp_path, rows))
+
+    assert rows.asked == [("meshcert-shop-routes", {"service": "settings/orders"})]
+    assert settings.proxy.to_json() == TEXT
+    told = acknowledgement(settings.proxy, "task", 0, {}, settings=settings.version)
+    assert told[acknowledgements.SETTINGS] == VERSION
+
+
+def test_a_watcher_that_is_replaced_keeps_those_that_envoy_is_configured_for(tmp_path: Path) -> None:
+    """Whatever the row has by then; so does the container that stops."""
+    fetched(tmp_path, Rows(the_row()))
+    later = Rows(the_row(version=OTHER_VERSION, document=OTHER))
+
+    assert fetched(tmp_path, later) == TEXT
+    assert later.asked == []
+    assert vars(Drain.of_envoy(environ(tmp_path)))["_application_port"] == teller().application_port
+
+
+def test_a_row_that_is_late_is_waited_for(tmp_path: Path) -> None:
+    """And a table that cannot answer now."""
+    rows = Rows(AwsUnavailable("dynamodb:GetItem", "t", "ThrottlingException"), None, {"schema": 1}, the_row())
+
+    assert fetched(tmp_path, rows) == TEXT
+
+
+def test_without_a_row_the_start_ends_with_what_to_do(tmp_path: Path) -> None:
+    """ECS goes on with the tasks of before."""
+    with pytest.raises(SettingsNotPublished, match="deploy the services stack") as caught:
+        fetched(tmp_path, Rows(None))
+
+    assert exit_code_of(caught.value) == exit_codes.NOT_PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (the_row(version=OTHER_VERSION), "its SHA-256 is not its version"),
+        (the_row(document="no base64"), "it is not base64"),
+        (the_row(document="AAAA"), "it is not zlib"),
+        (the_row(document=DOCUMENT[: len(DOCUMENT) // 8 * 4]), "it is cut"),
+        (the_row(document="A" * (LONGEST_PACKED + 1)), "it is no text of at most"),
+        (the_row(document=7), "it is no text of at most"),
+        ({**the_row(), "schema": 2}, "the row is of another version of meshcert"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_not_believed(tmp_path: Path, row: dict[str, Any], problem: str) -> None:
+    """Nothing of it is kept."""
+    with pytest.raises(StoredSettingsUnusable, match=problem) as caught:
+        fetched(tmp_path, Rows(row))
+
+    assert exit_code_of(caught.value) == exit_codes.SETTINGS
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["dynamodb://t/settings/orders", "dynamodb://table/orders", "dynamodb://table/settings/a/b", "dynamodb://"]
+)
+def test_a_name_that_is_no_rows_is_a_fault_of_the_environment(tmp_path: Path, name: str) -> None:
+    """It is told with the others."""
+    with pytest.raises(SettingsInvalid, match=r"dynamodb://TABLE/settings/SERVICE"):
+        Settings.from_environ(environ(tmp_path, name))

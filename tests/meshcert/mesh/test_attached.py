@@ -1,0 +1,91 @@
+"""Attached services in the mesh file: what it has to say of them, and what their own task definitions say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from meshcert.mesh import read_mesh, sidecar
+from tests.stacks.synthesis import ROOT
+
+FILE = ROOT / "examples" / "own-cdk-app" / "mesh.yaml"
+
+
+def edited(service: str, **fields: Any) -> str:
+    """The example's mesh file with fields of a service changed."""
+    document = yaml.safe_load(FILE.read_text())
+    document["services"][service].update(fields)
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def faults(text: str) -> dict[str, str]:
+    """Problems by their places."""
+    return {fault.place: fault.problem for fault in read_mesh(text.encode()).faults}
+
+
+ATTACHED = {"cluster": "own", "service": "orders", "container": "app", "security_group": "sg-0123456789abcdef0"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "problem"),
+    [
+        ({"cpu": 512}, "cpu", "so is its task definition"),
+        ({"desired_count": 3}, "desired_count", "so is its task definition"),
+        ({"memory_mib": 2048}, "memory_mib", "so is its task definition"),
+        ({"application": {"port": 8080, "image": "x/y"}}, "application.image", "so is its task definition"),
+        ({"application": {"port": 8080, "egress": []}}, "application.egress", "so is its task definition"),
+        ({"attached": {**ATTACHED, "container": ""}}, "attached.container", "it is missing"),
+        ({"attached": {**ATTACHED, "container": "envoy"}}, "attached.container", "a container of the sidecar's"),
+        ({"attached": {**ATTACHED, "service": "stock"}}, "attached", "own/stock is service"),
+        (
+            {"attached": {**ATTACHED, "cluster": "meshcert-shop", "service": "edge"}},
+            "attached",
+            "meshcert-shop/edge is",
+        ),
+        ({"attached": {**ATTACHED, "cluster": "a b"}}, "attached.cluster", "is not allowed"),
+        ({"attached": {**ATTACHED, "security_group": "group"}}, "attached.security_group", "is not allowed"),
+    ],
+)
+def test_what_cannot_be_is_told_at_its_place(fields: dict[str, Any], place: str, problem: str) -> None:
+    """An ECS service runs one proxy, and says itself what is its own."""
+    found = faults(edited("orders", **fields))
+
+    # Of two that are the same, the later one is told.
+    (told,) = found.items()
+    assert told[0] in {f"services.orders.{place}", f"services.stock.{place}"}
+    assert problem in told[1]
+
+
+def test_a_gateway_has_no_container() -> None:
+    """There is no application that would start after Envoy."""
+    gateway = {"attached": {**ATTACHED, "service": "edge"}, "load_balancer": False}
+    document = yaml.safe_load(edited("edge", **gateway))
+    for field in ("desired_count", "load_balancer"):
+        del document["services"]["edge"][field]
+
+    assert faults(yaml.safe_dump(document)) == {
+        "services.edge.attached.container": "a virtual gateway has no application"
+    }
+    del document["services"]["edge"]["attached"]["container"]
+    reading = read_mesh(yaml.safe_dump(document).encode())
+    assert reading.mesh
+    assert [each.name for each in sidecar(reading.mesh, "edge").containers] == ["envoy"]
+
+
+def test_without_attached_an_application_needs_an_image() -> None:
+    """There is nobody else who has one."""
+    document = yaml.safe_load(FILE.read_text())
+    del document["services"]["orders"]["attached"]
+
+    assert faults(yaml.safe_dump(document)) == {"services.orders.application.image": "it is missing"}
+
+
+def test_callers_find_it_by_a_cloud_map_service_of_yours() -> None:
+    """In the mesh's namespace, whatever its name."""
+    reading = read_mesh(edited("orders", attached={**ATTACHED, "cloud_map_service": "orders-v2"}).encode())
+
+    assert reading.mesh
+    assert reading.mesh.cloud_map_service("orders") == "orders-v2"
+    assert reading.mesh.host("orders") == "orders-v2.shop.internal"

@@ -1,0 +1,166 @@
+"""Attached services: what the mesh makes for them, what it does not, and that no two tellers of the sidecar differ."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_cdk import App
+
+from meshcert.cli.mesh_files.sidecar import sidecar_document
+from meshcert.contract.route_rows import SETTINGS_PREFIX
+from meshcert.documents.stored_settings import SettingsRow
+from meshcert.errors import MeshInvalid
+from meshcert.mesh import load_mesh, sidecar, task_settings
+from meshcert.proxy import ProxySettings
+from tests.stacks.synthesis import ROOT, assemble
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = ROOT / "examples" / "own-cdk-app" / "mesh.yaml"
+MESH = load_mesh(FILE)
+TASKS = "sg-0123456789abcdef0"
+Template = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """The resources of the example's mesh, by stack."""
+    found = assemble(tmp_path_factory.mktemp("attached"), mesh=str(FILE))
+    return {stack.stack_name.removeprefix("shop-"): stack.template["Resources"] for stack in found}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The resources of the example's own CDK app, with the sidecar."""
+    return _own(tmp_path_factory.mktemp("own"), str(FILE))
+
+
+def _own(folder: Path, mesh: str) -> Template:
+    spec = importlib.util.spec_from_file_location("own_app", ROOT / "examples" / "own-cdk-app" / "own_app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app = module.build(App(outdir=str(folder), context={"mesh": mesh} if mesh else {}))
+    resources: Template = app.synth().get_stack_by_name("own").template["Resources"]
+    return resources
+
+
+def _of(template: Template, kind: str) -> list[dict[str, Any]]:
+    return [resource["Properties"] for resource in template.values() if resource["Type"] == kind]
+
+
+def test_no_task_definition_and_no_service_is_made_for_it(stacks: dict[str, Template]) -> None:
+    """Only the gateway is the mesh's own."""
+    assert [task["Family"] for task in _of(stacks["services"], "AWS::ECS::TaskDefinition")] == ["meshcert-shop-edge"]
+    assert [service["ServiceName"] for service in _of(stacks["services"], "AWS::ECS::Service")] == ["edge"]
+    named = [json.dumps(role["RoleName"]) for role in _of(stacks["services"], "AWS::IAM::Role")]
+    assert [name for name in named if "orders" in name] == []
+
+
+def test_its_policy_lets_it_read_its_own_and_no_other(stacks: dict[str, Template]) -> None:
+    """Its settings, its secrets, its roots, and a row of acknowledgements to write."""
+    policies = {
+        json.dumps(each["ManagedPolicyName"]): each for each in _of(stacks["services"], "AWS::IAM::ManagedPolicy")
+    }
+    (orders,) = [each for name, each in policies.items() if "orders" in name]
+    statements = {each["Sid"]: each for each in orders["PolicyDocument"]["Statement"]}
+    keys = {
+        sid: each["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for sid, each in statements.items()
+        if "dynamodb" in json.dumps(each["Action"])
+    }
+
+    assert keys == {"ReadItsSettings": [f"{SETTINGS_PREFIX}orders"], "Acknowledge": ["orders"]}
+    assert set(statements) == {*keys, "ReadItsSecrets", "DecryptItsSecrets"}
+    assert statements["ReadItsSettings"]["Action"] == "dynamodb:GetItem"
+    assert "stock" not in json.dumps(statements)
+
+
+def test_its_row_has_the_settings_of_its_proxy(stacks: dict[str, Template]) -> None:
+    """The same as a task definition of ours would have; a change of theirs changes the version."""
+    rows = {each["Service"]: each for each in _of(stacks["services"], "Custom::MeshcertSettings")}
+    row = SettingsRow("routes", "orders")
+    text = row.open(row.content(rows["orders"]["Document"], rows["orders"]["Version"]))
+
+    assert set(rows) == {"orders", "stock"}
+    assert ProxySettings.from_json(text) == task_settings(MESH, "orders")
+    assert rows["orders"]["Identities"] == ["orders"]
+
+
+def test_callers_get_rules_for_the_group_that_the_file_names(stacks: dict[str, Template]) -> None:
+    """And nothing else of that group changes."""
+    rules = _of(stacks["services"], "AWS::EC2::SecurityGroupIngress")
+
+    assert (TASKS, 9443) in [(rule["GroupId"], rule["FromPort"]) for rule in rules]
+
+
+def test_the_lifecycle_may_deploy_exactly_these_services(stacks: dict[str, Template]) -> None:
+    """Others of the cluster are their owners'; rules hear of these alone."""
+    statements = [
+        statement
+        for policy in _of(stacks["renewal"], "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "ecs:UpdateService" in statement["Action"]
+    ]
+    (statement,) = statements
+    named = json.dumps(statement["Resource"])
+
+    assert [f":service/{name}" in named for name in ("own/orders", "own/stock", "own/*")] == [True, True, False]
+    heard = json.dumps([rule["EventPattern"] for rule in _of(stacks["renewal"], "AWS::Events::Rule")])
+    assert '"service:orders", "service:stock"' in heard
+
+
+def test_rows_say_where_it_is_and_that_it_is_attached(stacks: dict[str, Template]) -> None:
+    """The version before reads name, rotation and interval of such a row."""
+    identities = {each["Identity"]: each for each in _of(stacks["identities"], "Custom::MeshcertIdentity")}
+    (use,) = identities["orders"]["Services"]
+
+    assert (use["Place"], use["Attached"]) == ("own/orders", "true")
+    assert set(identities["edge"]["Services"][0]) == {"Name", "Rotation", "PollIntervalS"}
+
+
+def test_the_construct_and_the_command_give_the_same_containers(own: Template) -> None:
+    """And a service of ours has them too: all are made of one source."""
+    (task,) = _of(own, "AWS::ECS::TaskDefinition")
+    made = {container["Name"]: container for container in task["ContainerDefinitions"]}
+    document = sidecar_document(MESH, sidecar(MESH, "orders"), "IMAGE", "REGION")
+
+    for told in document["containers"]:
+        container = made[told["name"]]
+        assert _comparable(container) == _comparable(told), told["name"]
+    assert made["app"]["DependsOn"] == [{"ContainerName": "envoy", "Condition": "HEALTHY"}]
+    assert list(made) == ["app", "envoy", "readiness"]
+
+
+def test_without_a_mesh_the_app_is_as_it_was(own: Template, tmp_path: Path) -> None:
+    """The sidecar adds to roles, task definition and service, and replaces no resource."""
+    before = _own(tmp_path, "")
+
+    assert set(before) <= set(own)
+    changed = {before[name]["Type"] for name in before if before[name] != own[name]}
+    assert changed <= {"AWS::ECS::TaskDefinition", "AWS::ECS::Service", "AWS::IAM::Role", "AWS::IAM::Policy"}
+
+
+def test_a_service_that_is_not_attached_is_told(tmp_path: Path) -> None:
+    """With the place in the mesh file."""
+    text = FILE.read_text().replace("container: app", "container: other")
+    (tmp_path / "mesh.yaml").write_text(text)
+
+    with pytest.raises(MeshInvalid, match=r"services\.orders\.attached\.container"):
+        _own(tmp_path / "out", str(tmp_path / "mesh.yaml"))
+
+
+def _comparable(container: Any) -> Any:
+    """Keys in one spelling, without what only a deploy knows."""
+    if isinstance(container, dict):
+        kept = {key[0].lower() + key[1:]: value for key, value in container.items()}
+        left_out = {"image", "awslogs-region", "protocol"}
+        return {key: _comparable(value) for key, value in kept.items() if key not in left_out}
+    if isinstance(container, list):
+        return sorted((_comparable(each) for each in container), key=lambda each: json.dumps(each, sort_keys=True))
+    return container
