@@ -1,5 +1,5 @@
 """
-The CDK app: one mesh file becomes four stacks, or up to four in each of its cells.
+The CDK app: one mesh file becomes four stacks and two more for each shard, or up to four in each of its cells.
 
 Context (``cdk deploy -c name=value``): ``mesh`` (path of the mesh file), ``architecture`` (``arm64`` or ``x86_64``) and
 ``python`` (the functions' Python, for example ``3.13``; with ``any-python`` one that Lambda may not have). Nothing is

@@ -182,6 +182,11 @@ def routes_table(mesh: str) -> str:
     return f"meshcert-{mesh}-routes"
 
 
+def group_parameter(mesh: str, service: str) -> str:
+    """Name of the Systems Manager parameter with the id of the security group of a service's tasks."""
+    return f"/meshcert/{mesh}/group/{service}"
+
+
 def queue(mesh: str, name: str) -> str:
     """Name of an SQS queue: ``looks``, ``orders``, ``dispatch``, their ``-dead-letters``, or ``undelivered``."""
     return f"meshcert-{mesh}-{name}"

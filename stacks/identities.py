@@ -30,6 +30,7 @@ from stacks.constructs.federation.foreign_domains import ForeignDomains
 from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
+from stacks.shards import ShardStacks, key_in
 from stacks.tables import expiring_table, lasting_table, text_key
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class IdentitiesStack(Stack):
     """
     The stack of certificates, secrets, tables, and the three functions that reach private keys.
 
+    Identities of shards have a stack each beside it: certificate, secret and publication.
+
     Args:
         pki: The stack of the CAs; only their ARNs are imported.
     """
@@ -60,6 +63,7 @@ class IdentitiesStack(Stack):
         )
         name = mesh.name
         self._protected = mesh.about.deletion_protection
+        self.shards = ShardStacks(self, mesh=mesh, holds="certificates and secrets")
         self.key = kms.Key(
             self,
             "Key",
@@ -172,18 +176,19 @@ class IdentitiesStack(Stack):
             own.run_after(*bundles.values())
         served = services_by_identity(mesh)
         for identity, declared in mesh.identities.items():
+            home = self.shards.stack_of(identity)
             resources = IdentityResources(
-                self,
+                home,
                 f"Identity-{identity}",
                 name=identity,
                 mesh=mesh,
                 served_by=served.get(identity, ()),
                 authorities=pki.hierarchies,
-                key=self.key,
+                key=key_in(home, self.key),
                 deploy=deploy,
             )
             resources.published_after(bundles)
-            if own:
+            if own and home is self:  # a shard comes after this stack
                 own.run_after(resources)
             if declared.client:
                 secrets = [resources.secret, *(bundles[name].secret for name in declared.client.trust)]

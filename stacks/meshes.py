@@ -51,4 +51,8 @@ def add_stacks(
     renewal = RenewalStack(scope, f"{prefix}renewal", mesh=mesh, platform=platform)
     identities.add_stack_dependency(pki)
     services.add_stack_dependency(identities)
+    for shard in identities.shards.stacks:
+        services.add_stack_dependency(shard)
+    for shard in services.shards.stacks:
+        renewal.add_stack_dependency(shard)
     renewal.add_stack_dependency(services)

@@ -25,7 +25,9 @@ from stacks.constructs.images import envoy_asset, envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
+from stacks.constructs.service_groups import ServiceGroups
 from stacks.findings import accept
+from stacks.shards import ShardStacks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +46,8 @@ DENIAL_S = 1
 class ServicesStack(Stack):
     """
     The stack of network, cluster, service discovery, services and the gateways' load balancers.
+
+    Services of shards have a stack each beside it, with everything of theirs but their security groups.
 
     Args:
         pki: The stack of the CAs, for the names of their revocation lists.
@@ -69,13 +73,16 @@ class ServicesStack(Stack):
             termination_protection=mesh.about.deletion_protection,
         )
         name = mesh.name
+        self.shards = ShardStacks(self, mesh=mesh, holds="services")
         placed = placement(self, mesh.network)
+        groups = ServiceGroups(self, "Groups", mesh=mesh, vpc=placed.vpc)
         task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
             cluster=self._cluster(mesh, placed.vpc),
             placed=placed,
+            groups=groups,
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
@@ -91,13 +98,15 @@ class ServicesStack(Stack):
             envoy=envoy_image(platform),
             platform=platform,
         )
+        homes = {service: self.shards.stack_of(service) for service in mesh.services}
+        groups.make_for_shards(service for service, home in homes.items() if home is not self)
         own = {
-            service: EnvoyService(self, service, surroundings=surroundings)
+            service: EnvoyService(homes[service], service, surroundings=surroundings)
             for service, declared in mesh.services.items()
             if not declared.attached
         }
         attached = {
-            service: AttachedService(self, service, surroundings=surroundings)
+            service: AttachedService(homes[service], service, surroundings=surroundings)
             for service in mesh.services
             if service not in own
         }
@@ -113,54 +122,29 @@ class ServicesStack(Stack):
         for caller in services.values():
             for backend in caller.proxy.backends:
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
-                    _admit(caller, callees[backend.name], backend.port)
+                    _admit(caller, callees[backend.name], backend.port, groups)
         for crossing in crossings:
             open_way(services[crossing.service].group, crossing)
         for service, declared in mesh.services.items():
-            if routes := self._published_routes(mesh, service):
+            if routes := _published_routes(homes[service], mesh, service):
                 services[service].starts_after(routes)
             if declared.load_balancer and declared.load_balancer.target_groups:
-                join_target_groups(self, own[service], declared.load_balancer, placed)
+                join_target_groups(homes[service], own[service], declared.load_balancer, placed)
             elif declared.load_balancer:
                 balancer = GatewayBalancer(
-                    self,
+                    homes[service],
                     f"{service}-balancer",
                     balancer=declared.load_balancer,
                     placed=placed,
                     target=own[service],
                     protected=mesh.about.deletion_protection,
                 )
-                CfnOutput(self, f"{service}Address", value=balancer.dns_name)
+                CfnOutput(homes[service], f"{service}Address", value=balancer.dns_name)
 
     @property
     def availability_zones(self) -> list[str]:
         """The region's first two, which CloudFormation knows: of a known account the CDK would look them up."""
         return [Fn.select(number, Fn.get_azs()) for number in range(2)]
-
-    def _published_routes(self, mesh: Mesh, service: str) -> CustomResource | None:
-        """
-        The custom resource that is complete once the deploy function has written a proxy's route table; None without.
-
-        It stands outside the task definition, so other routes alone replace no task; a deploy that fails takes them
-        back with everything else.
-        """
-        table = route_table(mesh, service)
-        if table is None:
-            return None
-        return CustomResource(
-            self,
-            f"{service}-routes",
-            resource_type=ROUTES_TYPE,
-            # By its name: an export would tie the stacks together.
-            service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
-            service_timeout=PUBLISHED_WITHIN,
-            properties={
-                "Mesh": mesh.name,
-                "Service": service,
-                "Version": table.version,
-                "Document": table.packed(),
-            },
-        )
 
     def _cluster(self, mesh: Mesh, vpc: ec2.IVpc) -> ecs.ICluster:
         """The ECS cluster: yours, or one of the mesh's own."""
@@ -216,14 +200,43 @@ class ServicesStack(Stack):
         return group
 
 
+def _published_routes(scope: Stack, mesh: Mesh, service: str) -> CustomResource | None:
+    """
+    The custom resource that is complete once the deploy function has written a proxy's route table; None without.
+
+    It stands outside the task definition, so other routes alone replace no task; a deploy that fails takes them
+    back with everything else.
+    """
+    table = route_table(mesh, service)
+    if table is None:
+        return None
+    return CustomResource(
+        scope,
+        f"{service}-routes",
+        resource_type=ROUTES_TYPE,
+        # By its name: an export would tie the stacks together.
+        service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
+        service_timeout=PUBLISHED_WITHIN,
+        properties={
+            "Mesh": mesh.name,
+            "Service": service,
+            "Version": table.version,
+            "Document": table.packed(),
+        },
+    )
+
+
 def _log_groups(mesh: Mesh) -> list[str]:
     """ARNs of the services' own log groups, with what follows a group's name in rights to its streams."""
     rights = MeshRights(mesh.name)
     return [rights.arn("logs", f"log-group:{naming.log_group(mesh.name, service)}:*") for service in mesh.services]
 
 
-def _admit(caller: EnvoyService | AttachedService, callee: EnvoyService | AttachedService, port: int) -> None:
-    """Let one service's Envoy connect to a port of another's."""
-    callee.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
-    if not caller.group.allow_all_outbound:
-        caller.group.add_egress_rule(callee.group, ec2.Port.tcp(port), "A backend in the mesh")
+def _admit(
+    caller: EnvoyService | AttachedService, callee: EnvoyService | AttachedService, port: int, groups: ServiceGroups
+) -> None:
+    """Let one service's Envoy connect to a port of another's, by rules in the other's stack."""
+    calling = groups.of(caller.node.id, Stack.of(callee))
+    callee.group.add_ingress_rule(calling, ec2.Port.tcp(port), "A caller in the mesh")
+    if not calling.allow_all_outbound:
+        calling.add_egress_rule(callee.group, ec2.Port.tcp(port), "A backend in the mesh")

@@ -9,8 +9,11 @@ What the mesh file says is yours, a VPC for example, is asked about before a fir
 nothing is made. A later deploy is not kept from anything: somebody else may have filled a subnet meanwhile.
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
-The rights it needs beside the deploy's own are cloudformation:DescribeStacks and logs:FilterLogEvents. Without them, or
-without a mesh file that can be read, the deploy runs all the same.
+A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
+no deploy can carry that out (:mod:`tools.refused_moves`).
+
+The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:ListStackResources and
+logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
 
 Exit code: that of the command, or 1 or 2 of the questions before it.
 """
@@ -36,6 +39,7 @@ from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.printable import printable
 from tools import verify_aws
+from tools.refused_moves import Made, refused_moves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,6 +139,18 @@ class _Deploy:
         except (ClientError, BotoCoreError):
             return None
 
+    def moves(self) -> list[str]:
+        """What of the mesh file no deploy can carry out, as the mesh is deployed; empty if AWS does not say."""
+        client = self._client("cloudformation")
+        try:
+            pages = client.get_paginator("list_stack_resources").paginate(StackName=f"{self.mesh.name}-services")
+            kinds = [each["ResourceType"] for page in pages for each in page["StackResourceSummaries"]]
+            (pki,) = client.describe_stacks(StackName=f"{self.mesh.name}-pki")["Stacks"]
+        except (ClientError, BotoCoreError):
+            return []
+        outputs = [each["OutputKey"] for each in pki.get("Outputs", [])]
+        return list(refused_moves(self.mesh, Made(frozenset(kinds), frozenset(outputs))))
+
     def logs_kept(self, folder: Path) -> KeptLogs | None:
         """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
         if not self.is_first:
@@ -177,6 +193,9 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
         return 2
     if known and known.is_first is not False and (code := _asked_before(known)):
         return code
+    if known and known.is_first is False and (moves := known.moves()):
+        sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
+        return 1
     kept = known.logs_kept(folder) if known else None
     if kept:
         kept.drop()

@@ -21,6 +21,7 @@ from evidence.bench import (
     issuance,
     resumption,
     rotation,
+    scale,
     slow_start,
     startup,
 )
@@ -30,6 +31,7 @@ from evidence.bench.image import ImageFailed
 from evidence.bench.load_generator import LoadFailed
 from evidence.bench.report import ReportUnreadable, add_figures, read_report
 from evidence.bench.rotation import RotationFailed
+from evidence.bench.scale import SynthesisFailed
 from evidence.bench.start import StartFailed
 
 
@@ -54,6 +56,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         cold_import,
         fleet,
         fleet_local_aws,
+        scale,
         importing,
         issuance,
         resumption,
@@ -61,7 +64,16 @@ BENCHMARKS: dict[str, Benchmark] = {
     )
 }
 """In their order."""
-FAILED = (CommitUnknown, ImageFailed, ImportFailed, LoadFailed, ReportUnreadable, RotationFailed, StartFailed)
+FAILED = (
+    CommitUnknown,
+    ImageFailed,
+    ImportFailed,
+    LoadFailed,
+    ReportUnreadable,
+    RotationFailed,
+    StartFailed,
+    SynthesisFailed,
+)
 DEFAULT_ROUNDS = 15
 MOST_ROUNDS = 1000
 WIDTH_WITHOUT_TERMINAL = 120

@@ -95,15 +95,19 @@ def figures_of(arguments: argparse.Namespace) -> Path:
     return BUILD / ("-".join(filter(None, ("demo", name))) + ".json")
 
 
-def _refuse_volumes(path: Path) -> None:
-    """Raises MeshInvalid for a mesh file with faults, and for one whose tasks wait for what only AWS has."""
+def _refuse_unplayable(path: Path) -> None:
+    """Raises MeshInvalid for a mesh file with faults, with cells, or whose tasks wait for what only AWS has."""
+    mesh = load_mesh(path)
+    if mesh.cells:
+        problem = "the demo deploys into one account, and each cell has its own"
+        raise MeshInvalid(str(path), (Fault("cells", problem, "Name a mesh without cells, or deploy them to AWS"),))
     faults = tuple(
         Fault(
             f"services.{name}.proxy.volumes",
             "the local AWS has no volumes, so its certificates would never come",
             "Name an identity and a hierarchy in their places, in a copy for the demo",
         )
-        for name, service in load_mesh(path).services.items()
+        for name, service in mesh.services.items()
         if service.proxy.volumes
     )
     if faults:
@@ -118,7 +122,7 @@ def main(words: Sequence[str] | None = None) -> int:
     stage.title(kind.TITLE)
     if arguments.mesh:
         try:
-            _refuse_volumes(arguments.mesh)
+            _refuse_unplayable(arguments.mesh)
         except MeshInvalid as error:
             stage.refused(error)
             return FAULTS

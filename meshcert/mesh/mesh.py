@@ -15,11 +15,12 @@ from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDo
 from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.network import Cell, Network
-from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
+from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, Part
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
-from meshcert.mesh.services import Cluster, DeclaredService, Logs
+from meshcert.mesh.services import Cluster, DeclaredService, Logs, Metrics
+from meshcert.mesh.stacks.shards import Member
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
 
@@ -53,15 +54,6 @@ class About(Part):
     """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
     deletion_protection: Annotated[bool, Strict()] = False
     """`true`: AWS refuses to delete the mesh's tables, load balancers and stacks until a deploy says `false` again."""
-
-
-class Metrics(Part):
-    """What Envoys count, for Prometheus: `GET /metrics` in plain text."""
-
-    port: Port = 9464
-    """TCP port of every task."""
-    scrapers: tuple[OutsideClients, ...] = Field(min_length=1)
-    """Whom the tasks' security groups admit to it."""
 
 
 _KEYS: dict[str, Any] = {"propertyNames": {**NAME_SCHEMA, "maxLength": LONGEST_NAME}}
@@ -100,6 +92,8 @@ class Mesh(Part):
     """Divide the requests to a virtual service among virtual nodes, by name."""
     services: dict[str, DeclaredService] = Field(json_schema_extra=_KEYS)
     """The ECS services that run the proxies, by name."""
+    shards: dict[str, tuple[Member, ...]] = Field(default={}, json_schema_extra=_KEYS)
+    """Parts with stacks of their own, by name: the services and identities that each names."""
     _elsewhere: dict[str, DeclaredIdentity] = PrivateAttr(default_factory=dict)
     """Identities of other cells, whose names and hierarchies peers here have to know."""
 

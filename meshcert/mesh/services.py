@@ -11,7 +11,7 @@ from meshcert.mesh.applications.attached import CLUSTER_PATTERN, Attachment
 from meshcert.mesh.applications.declared import Application, UserId
 from meshcert.mesh.applications.volumes import EfsVolume
 from meshcert.mesh.load_balancers import Balanced
-from meshcert.mesh.part import ContainerPath, Part, Seconds
+from meshcert.mesh.part import ContainerPath, OutsideClients, Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 from meshcert.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
 
@@ -26,6 +26,15 @@ class Cluster(Part):
     """Name or ARN of a cluster of yours in this account and region, which nothing changes; left out: made."""
     container_insights: Annotated[bool, Strict()] = False
     """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
+
+
+class Metrics(Part):
+    """What Envoys count, for Prometheus: `GET /metrics` in plain text."""
+
+    port: Port = 9464
+    """TCP port of every task."""
+    scrapers: tuple[OutsideClients, ...] = Field(min_length=1)
+    """Whom the tasks' security groups admit to it."""
 
 
 class Logs(Part):

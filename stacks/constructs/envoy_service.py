@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Tags
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -17,6 +17,7 @@ from meshcert import naming
 from meshcert.mesh import proxy_settings, task_settings
 from meshcert.mesh.applications.declared import HTTPS
 from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
+from meshcert.mesh.stacks.shards import shards_of
 from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import TaskContainers
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.part import OutsideClients
     from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.network import NetworkPlacement
+    from stacks.constructs.service_groups import ServiceGroups
     from stacks.runtime import Platform
 
 DNS_TTL = Duration.seconds(5)
@@ -52,6 +54,7 @@ class Surroundings:
     Args:
         authorities: The CAs of every hierarchy.
         placed: The network they run in.
+        groups: Their security groups.
         namespace: The Cloud Map namespace they are registered in.
         key: Encrypts the secrets they read.
         logs: Where all tasks write; None for a log group of each service's own.
@@ -64,6 +67,7 @@ class Surroundings:
     authorities: Mapping[str, SigningAuthorities]
     cluster: ecs.ICluster
     placed: NetworkPlacement
+    groups: ServiceGroups
     namespace: servicediscovery.INamespace
     key: kms.IKey
     logs: logs.ILogGroup | None
@@ -117,14 +121,9 @@ class EnvoyService(Construct):
             stream_prefix=construct_id if surroundings.logs else "",
             drain_s=self._declared.drain_s,
         ).add(settings, self._declared)
-        self.group = ec2.SecurityGroup(
-            self,
-            "Group",
-            vpc=surroundings.placed.vpc,
-            description=f"Tasks of {construct_id}",
-            # Whom a task reaches inside the mesh, the callees' groups say.
-            allow_all_outbound=self._egress is None,
-        )
+        if not shards_of(mesh.shards, construct_id):
+            surroundings.groups.make(self, "Group", construct_id)
+        self.group = surroundings.groups.of(construct_id, Stack.of(self))
         self._narrow_egress()
         self._admit_outside_clients()
         self.service = ecs.FargateService(

@@ -13,6 +13,7 @@ from constructs import Construct
 from meshcert import naming
 from stacks.bundling import function_code
 from stacks.constructs.dead_letters import dead_letter_queue
+from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class PythonFunction(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"meshcert {mesh}: the {name} function",
         )
+        self.arn_by_name = MeshRights(mesh).arn("lambda", f"function:{naming.function(mesh, name)}")
+        """For stacks that import nothing of this one."""
         self.function = lambda_.Function(
             self,
             "Function",

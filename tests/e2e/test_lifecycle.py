@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evidence.fixtures.audit import actions
+from evidence.fixtures.audit import actions, own_log
 from local.demo.scene import GATEWAY, TELLER
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
@@ -67,7 +67,8 @@ def _queue(demo: PlayedDemo, name: str) -> str:
 
 def _looks(demo: PlayedDemo, because: str) -> int:
     """How many looks the renewal function has taken because of it."""
-    return sum(line.get("message") == "looked" and because in line["by"] for line in demo.mesh.log_lines("renewal"))
+    lines = own_log(demo.mesh, "renewal")
+    return sum(line.get("message") == "looked" and because in line["by"] for line in lines)
 
 
 def _event(demo: PlayedDemo, **changed: Any) -> dict[str, Any]:

@@ -148,7 +148,8 @@ def synthesise(outdir: Path, **context: Any) -> Templates:
     mesh = yaml.safe_load(Path(context.get("mesh", CONTEXT["mesh"])).read_text())
     key = json.dumps({**context, "mesh": mesh}, sort_keys=True)
     if key not in _synthesised:
-        stacks = {stack.stack_name.rsplit("-", 1)[-1]: stack for stack in assemble(outdir, **context)}
+        name = mesh["mesh"]["name"]
+        stacks = {stack.stack_name.removeprefix(f"{name}-"): stack for stack in assemble(outdir, **context)}
         protected = frozenset(name for name, stack in stacks.items() if stack.termination_protection)
         _synthesised[key] = Templates({name: stack.template for name, stack in stacks.items()}, protected)
     return copy.deepcopy(_synthesised[key])

@@ -137,6 +137,10 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         ),
         (("services.colorteller.application.egress", EGRESS),),
         (("logs", {"group_per_service": True}),),
+        (
+            ("shards", {"one": ["colorgateway"], "two": ["colort*"]}),
+            ("services.colorteller.application.egress", EGRESS),
+        ),
         (("services.colorteller.application.secrets", {"DB": SECRET}),),
         (("identities.partner", DECLARED | {"client": {"principals": [PRINCIPAL]}}),),
         (("hierarchies.colorteller.usage", "short_lived"), ("identities.colorteller.issuer", "acm-pca")),
@@ -151,6 +155,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         "no load balancer, one more identity",
         "egress",
         "a log group for each service",
+        "shards",
         "secrets",
         "a client outside the mesh",
         "acm-pca",

@@ -9,6 +9,7 @@ from meshcert import naming
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
 from meshcert.material import ListSource, TrustBundle, join_certificates, split_certificates
+from meshcert.mesh.stacks.shards import SHARDED, stacks_of
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
@@ -134,10 +135,19 @@ class Deployment:
         return found
 
     def declared(self, part: str, kind: str) -> dict[str, Mapping[str, Any]]:
-        """The resources of a type in the deployed template: logical id → properties, as :meth:`resolved`."""
-        template = self.account.read("cloudformation:GetTemplate", StackName=self.stack(part))["TemplateBody"]
+        """
+        The resources of a type in the deployed template: logical id → properties, as :meth:`resolved`.
+
+        Those of a part's shards are among them; a logical id says of which service or identity it is.
+        """
+        parts = stacks_of(part, self.mesh.shards, getattr(self.mesh, part)) if part in SHARDED else [part]
+        templates = (
+            self.account.read("cloudformation:GetTemplate", StackName=self.stack(each))["TemplateBody"]
+            for each in parts
+        )
         return {
             logical_id: self.resolved(resource.get("Properties", {}))
+            for template in templates
             for logical_id, resource in template["Resources"].items()
             if resource["Type"] == kind
         }

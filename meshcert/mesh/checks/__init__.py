@@ -46,6 +46,7 @@ from meshcert.mesh.checks.services import (
     check_workload_apis,
 )
 from meshcert.mesh.checks.sources import check_sources
+from meshcert.mesh.checks.stacks.shards import check_shards
 from meshcert.mesh.checks.timeouts import check_timeouts
 from meshcert.mesh.checks.ways_out import check_ways_out
 
@@ -101,6 +102,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_task_policies,
         check_workload_apis,
         check_drains,
+        check_shards,
         check_limits,
         check_trust_bundles,
     ):

@@ -6,15 +6,19 @@ The numbers are those of ``stacks/``; ``tests/stacks/test_sizes.py`` holds them 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
+from meshcert.mesh.stacks.shards import shards_of, stack_of
 from meshcert.publishing.declared_bundles import LONGEST, length
 from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
 
@@ -35,6 +39,10 @@ NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
 SERVICE = 5
 """Role, task definition, security group, service, Cloud Map service."""
+GROUP = 1
+"""The security group alone, which a service of a shard has in another stack than the rest."""
+PARAMETER = 1
+"""In a mesh with shards: what tells the other stacks a group's id."""
 LOGS = 2
 """A log group with its filter: one for all services, or one for each."""
 ROUTES = 1
@@ -43,8 +51,8 @@ STORED_SETTINGS = 1
 """The right to read a proxy's settings that are too long for its task definition."""
 SECRETS = 3
 """A role that fetches what ECS puts into an application's environment, its policy, and the right to that."""
-FILE_SYSTEMS = 1
-"""The right to mount those of Amazon EFS."""
+RIGHTS_BESIDE = 1
+"""A policy beside the role's own: the right to mount file systems of Amazon EFS, and statements of the user's."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -81,40 +89,52 @@ LISTS = 2
 
 
 def resources(mesh: Mesh) -> dict[str, int]:
-    """The number of resources of each stack that grows with the mesh, at most, but the rights to stored settings."""
-    edges = {(call.caller, call.node) for call in mesh.calls()}
-    balanced = [
-        len(mesh.virtual_gateways[service.virtual_gateway].listeners)
-        for service in mesh.services.values()
-        if service.load_balancer
-        and not service.load_balancer.target_groups
-        and service.virtual_gateway in mesh.virtual_gateways
-    ]
-    routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
-    log_groups = len(mesh.services) if mesh.logs.group_per_service else 1
+    """
+    The number of resources of each stack that grows with the mesh, at most, but the rights to stored settings.
+
+    Returns:
+        By the stack's name without the mesh's.
+    """
     made = sum(hierarchy.made for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
-    return {
-        "pki": AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
-        "identities": FUNCTIONS
+    counted = Counter(
+        pki=AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
+        identities=FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
-        + IDENTITY * len(mesh.identities)
         + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)
         + FOREIGN_BUNDLE * len(mesh.trust_domains)
         + FEDERATION * bool(declared_endpoints(mesh.trust_domains))
         + OWN_BUNDLE * (mesh.about.published_bundle is not None),
-        "services": _network(mesh)
-        + SERVICE * len(mesh.services)
-        + ROUTES * routed
-        + SECRETS * sum(bool(service.application and service.application.secrets) for service in mesh.services.values())
-        + FILE_SYSTEMS * sum(service.mounts_file_systems for service in mesh.services.values())
-        + CALL * len(edges)
-        + EGRESS * _rules_of_their_own(mesh)
-        + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
-        + LOGS * log_groups,
-    }
+        services=_network(mesh),
+    )
+    for identity in mesh.identities:
+        counted[stack_of("identities", mesh.shards, identity)] += IDENTITY
+    counted["services"] += LOGS * (len(mesh.services) if mesh.logs.group_per_service else 1)
+    for name in mesh.services:
+        counted[stack_of("services", mesh.shards, name)] += _of_service(mesh, name)
+        # Its security group, and the parameter with that one's id.
+        counted["services"] += (GROUP if shards_of(mesh.shards, name) else 0) + (PARAMETER if mesh.shards else 0)
+    for caller, node in {(call.caller, call.node) for call in mesh.calls()}:
+        callee = mesh.service_of(node) if mesh.is_run(node) else ""
+        counted[stack_of("services", mesh.shards, callee)] += CALL * (2 if _is_narrowed(mesh, caller) else 1)
+    return dict(counted)
+
+
+def _of_service(mesh: Mesh, name: str) -> int:
+    """Resources of a service in its own stack, but rules that let its callers in."""
+    service, apart = mesh.services[name], bool(shards_of(mesh.shards, name))
+    gateway = mesh.virtual_gateways.get(service.virtual_gateway)
+    count = SERVICE - (GROUP if apart else 0)
+    count += ROUTES * _may_have_routes(mesh, name)
+    count += SECRETS * bool(service.application and service.application.secrets)
+    statements = service.application.task_policies.statements if service.application else ()
+    count += RIGHTS_BESIDE * (service.mounts_file_systems or bool(statements))
+    count += _rules_of_their_own(mesh, name, apart=apart)
+    if service.load_balancer and not service.load_balancer.target_groups and gateway:
+        count += BALANCER + BALANCED_PORT * len(gateway.listeners)
+    return count
 
 
 def _may_have_routes(mesh: Mesh, service: str) -> bool:
@@ -125,11 +145,31 @@ def _may_have_routes(mesh: Mesh, service: str) -> bool:
     return bool((gateway and gateway.gateway_routes) or (node and node.backends))
 
 
-def _rules_of_their_own(mesh: Mesh) -> int:
-    """Rules of ``application.egress`` that the CDK writes as resources: others stand in their group."""
-    applications = (service.application for service in mesh.services.values())
-    rules = (rule for application in applications for rule in (application.egress if application else None) or ())
-    return sum(len(rule.ports) for rule in rules if rule.prefix_list)
+def _is_narrowed(mesh: Mesh, caller: str) -> bool:
+    """Whether a calling proxy's tasks may reach only what a rule names, a backend too."""
+    node = caller.removeprefix("virtual_nodes.")
+    service = mesh.services[mesh.service_of(node)] if mesh.is_run(node) else None
+    return bool(service and service.application and service.application.egress is not None)
+
+
+def _rules_of_their_own(mesh: Mesh, name: str, *, apart: bool) -> int:
+    """
+    Rules of a service's group that the CDK writes as resources.
+
+    Args:
+        apart: The group is in another stack, so no rule can stand in it. Otherwise only a prefix list's cannot.
+    """
+    service = mesh.services[name]
+    egress = service.application.egress if service.application else None
+    ports = sum(len(rule.ports) for rule in egress or () if apart or rule.prefix_list)
+    if not apart:
+        return EGRESS * ports
+    files = service.mounts_file_systems
+    cidrs = len(mesh.network.cidrs)
+    node = mesh.virtual_nodes.get(service.virtual_node)
+    outside = sum(len(listener.permissive_from) for listener in node.listeners) if node else 0
+    scrapers = len(mesh.metrics.scrapers) if mesh.metrics else 0
+    return EGRESS * (ports + (egress is not None) * (1 + files * cidrs) + outside + scrapers)
 
 
 def _network(mesh: Mesh) -> int:
@@ -165,27 +205,31 @@ def check_limits(mesh: Mesh, findings: Findings) -> None:
         _check_stack(mesh, stack, count, findings)
 
 
-def check_stored_settings(mesh: Mesh, stored: int, findings: Findings) -> None:
+def check_stored_settings(mesh: Mesh, stored: Iterable[str], findings: Findings) -> None:
     """
     Report a mesh that only the rights to its stored settings keep from fitting into CloudFormation's stacks.
 
     Args:
         mesh: A mesh in which :func:`check_limits` has found nothing.
-        stored: How many proxies have settings that are too long for their task definition.
+        stored: The services whose proxies have settings that are too long for their task definition.
     """
-    _check_stack(mesh, "services", resources(mesh)["services"] + STORED_SETTINGS * stored, findings)
+    counted = resources(mesh)
+    for stack, number in Counter(stack_of("services", mesh.shards, service) for service in stored).items():
+        _check_stack(mesh, stack, counted[stack] + STORED_SETTINGS * number, findings)
 
 
 def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None:
     if count <= MOST_RESOURCES:
         return
-    section, parts = _EACH[stack]
+    section, parts = _EACH[stack.partition("-")[0]]
     findings.add(
         section,
         f"the stack {mesh.name}-{stack} would have {count} resources, and CloudFormation takes {MOST_RESOURCES}: "
         f"{parts}; there are {len(getattr(mesh, section))} {section}",
-        "Divide it into two meshes; larger ones are not supported yet (docs/limits.md)",
-        given=(section,),
+        "Name some that are not deployed yet in a shard, or in one more (docs/limits.md)"
+        if section != "hierarchies"
+        else "Divide it into two meshes",
+        given=(section, "shards"),
     )
 
 

@@ -38,7 +38,7 @@ fields."""
 _QUOTES = 4
 """Bytes around each of them in JSON."""
 
-_SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services")
+_SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services", "shards")
 
 
 def check_names(mesh: Mesh, findings: Findings) -> None:

@@ -34,7 +34,7 @@ def check_rendered(mesh: Mesh, findings: Findings) -> None:
     Args:
         mesh: A mesh in which :func:`~meshcert.mesh.checks.check` has found nothing.
     """
-    stored = 0
+    stored: list[str] = []
     for name, service in mesh.services.items():
         section = "virtual_gateways" if service.virtual_gateway else "virtual_nodes"
         place = f"{section}.{service.virtual_gateway or service.virtual_node}"
@@ -42,8 +42,8 @@ def check_rendered(mesh: Mesh, findings: Findings) -> None:
         routes = _most_routes(mesh, place, part)
         if routes > _MOST_ROUTES:
             _add(findings, place, f"it has {routes} routes, and {_MOST_ROUTES} are read")
-        elif routes >= _FEWEST:
-            stored += _check_documents(mesh, name, place, findings)
+        elif routes >= _FEWEST and _check_documents(mesh, name, place, findings):
+            stored.append(name)
     check_stored_settings(mesh, stored, findings)
 
 

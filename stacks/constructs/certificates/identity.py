@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CustomResource, Duration, Fn, RemovalPolicy, SecretValue
+from aws_cdk import Aws, CustomResource, Duration, Fn, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -234,10 +234,9 @@ class IdentityResources(Construct):
         Have this published after the trust bundles: peers must know a root before they meet its certificates.
 
         Of a CA of the user's nothing is asked before its bundle is there, for then it was looked at.
-
-        Args:
-            bundles: By hierarchy.
         """
+        if any(Stack.of(bundle) is not Stack.of(self) for bundle in bundles.values()):
+            return  # a shard's stack comes after the one with the bundles as it is
         for bundle in bundles.values():
             self._published.node.add_dependency(bundle.published)
         if self._of_yours:
@@ -286,14 +285,16 @@ def _place(mesh: Mesh, service: str) -> dict[str, str]:
 
 def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:
     """A custom resource that is complete once the deploy function has published; a change runs it again."""
+    same_stack = Stack.of(scope) is Stack.of(deploy)
     published = CustomResource(
         scope,
         "Published",
         resource_type=kind,
-        service_token=deploy.function.function_arn,
+        service_token=deploy.function.function_arn if same_stack else deploy.arn_by_name,
         service_timeout=PUBLISHED_WITHIN,
         properties=properties,
     )
-    # On the whole construct, not the function alone: the rights of its role must be there before it runs.
-    published.node.add_dependency(deploy, deploy.role)
+    if same_stack:
+        # On the whole construct, not the function alone: the rights of its role must be there before it runs.
+        published.node.add_dependency(deploy, deploy.role)
     return published

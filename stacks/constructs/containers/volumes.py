@@ -82,7 +82,7 @@ def mount_volumes(
     ]
 
 
-def reach_file_systems(group: ec2.SecurityGroup, cidrs: tuple[str, ...], declared: DeclaredService) -> None:
+def reach_file_systems(group: ec2.ISecurityGroup, cidrs: tuple[str, ...], declared: DeclaredService) -> None:
     """
     Let tasks whose egress is narrowed connect to the file systems' mount targets.
 

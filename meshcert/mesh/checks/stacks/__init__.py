@@ -1,0 +1,1 @@
+"""Checks of how a mesh is divided among stacks."""

@@ -1,0 +1,93 @@
+"""Checks of shards: what they name exists, is in one of them, and may have a stack of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.mesh.stacks.shards import is_named, shards_of
+
+if TYPE_CHECKING:
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+
+MOST_GROUPS_NAMED = 199
+"""Parameters of a template (CloudFormation quotas: 200), but the one that asks for the CDK's bootstrap stack."""
+
+
+def check_shards(mesh: Mesh, findings: Findings) -> None:
+    """Report members that nothing has the name of, names in several shards, and what cannot be in any."""
+    _check_members(mesh, findings)
+    _check_kept_together(mesh, findings)
+    for shard in mesh.shards:
+        count = _groups_named(mesh, shard)
+        if count > MOST_GROUPS_NAMED:
+            findings.add(
+                f"shards.{shard}",
+                f"its services and their callers are {count}; its stack finds the security group of each by a "
+                f"parameter, and has room for {MOST_GROUPS_NAMED}",
+                "Put some that are not deployed yet in another shard",
+                given=("services",),
+            )
+
+
+def _check_members(mesh: Mesh, findings: Findings) -> None:
+    names = list(dict.fromkeys((*mesh.services, *mesh.identities)))
+    for shard, members in mesh.shards.items():
+        for index, member in enumerate(members):
+            if not any(is_named(member, name) for name in names):
+                findings.add(
+                    f"shards.{shard}[{index}]",
+                    f"no service and no identity is named {member}",
+                    "Remove it, or write one of their names, or its beginning and *",
+                    given=("services", "identities"),
+                )
+    for name in names:
+        shards = shards_of(mesh.shards, name)
+        if len(shards) > 1:
+            findings.add(
+                f"shards.{shards[1]}",
+                f"{name} is in the shards {' and '.join(shards)}, and would be in the stacks of each",
+                "Name it in one of them. What is deployed stays in its shard: a stack cannot hand it over",
+                given=tuple(f"shards.{shard}" for shard in shards),
+            )
+
+
+def _check_kept_together(mesh: Mesh, findings: Findings) -> None:
+    if mesh.shards and mesh.cells:
+        findings.add(
+            "shards",
+            "a mesh over several accounts has stacks for each cell, and they cannot be divided further yet",
+            "Remove them, or the cells",
+            given=("cells",),
+        )
+    if mesh.shards and mesh.logs.group_per_service:
+        findings.add(
+            "logs.group_per_service",
+            "a mesh with shards has one log group: one role starts its tasks, and has no room for the rights to more",
+            "Remove it, or the shards",
+            given=("shards",),
+        )
+    for name, identity in mesh.identities.items():
+        if identity.client and shards_of(mesh.shards, name):
+            findings.add(
+                f"shards.{shards_of(mesh.shards, name)[0]}",
+                f"the identity {name} has a client outside the mesh, whose role stands beside the trust bundles",
+                "Leave it out of the shard",
+                given=(f"identities.{name}.client",),
+            )
+
+
+def _groups_named(mesh: Mesh, shard: str) -> int:
+    """How many security groups a shard's stack of services names: those of its services, and of their callers."""
+    inside = {name for name in mesh.services if shards_of(mesh.shards, name)[:1] == [shard]}
+    own = {_place_of(mesh, name) for name in inside}
+    calls = (call for call in mesh.calls() if mesh.is_run(call.node) and mesh.service_of(call.node) in inside)
+    return len(inside) + len({call.caller for call in calls} - own)
+
+
+def _place_of(mesh: Mesh, service: str) -> str:
+    """Place in the mesh file of the proxy that a service runs."""
+    declared = mesh.services[service]
+    if declared.virtual_gateway:
+        return f"virtual_gateways.{declared.virtual_gateway}"
+    return f"virtual_nodes.{declared.virtual_node}"

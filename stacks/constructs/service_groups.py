@@ -1,0 +1,87 @@
+"""The security groups of services: in one stack, since two services that call each other would tie two together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from meshcert import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcert.mesh import Mesh
+
+
+class ServiceGroups(Construct):
+    """
+    The security groups of the services that have a shard, and the way from each stack to every group.
+
+    Other stacks find a group's id in a parameter of Systems Manager, by the service's name: a stack has 200 outputs at
+    most, and an export could not change while another stack reads it.
+
+    Args:
+        scope: The stack that makes the groups.
+        vpc: The network of all tasks.
+    """
+
+    def __init__(self, scope: Stack, construct_id: str, *, mesh: Mesh, vpc: ec2.IVpc) -> None:
+        super().__init__(scope, construct_id)
+        self._mesh = mesh
+        self._vpc = vpc
+        self._home = scope
+        self._known: dict[tuple[str, str], ec2.ISecurityGroup] = {}
+
+    def make_for_shards(self, services: Iterable[str]) -> None:
+        """Make the groups of services whose tasks have another stack."""
+        for service in services:
+            if self._mesh.services[service].attached:
+                continue
+            self.make(self, f"{service}-group", service)
+
+    def make(self, scope: Construct, construct_id: str, service: str) -> None:
+        """Make the group of a service's tasks, in the stack of groups; its rules are made where they are called for."""
+        group = ec2.SecurityGroup(
+            scope,
+            construct_id,
+            vpc=self._vpc,
+            description=f"Tasks of {service}",
+            # Whom a task reaches inside the mesh, the callees' groups say.
+            allow_all_outbound=self._reaches_all(service),
+        )
+        self._known[self._home.node.path, service] = group
+        if self._mesh.shards:
+            ssm.StringParameter(
+                self,
+                service,
+                parameter_name=naming.group_parameter(self._mesh.name, service),
+                description=f"meshcert {self._mesh.name}: security group of {service}",
+                string_value=group.security_group_id,
+            )
+
+    def of(self, service: str, stack: Stack) -> ec2.ISecurityGroup:
+        """The group of a service's tasks, as a stack may name it and write rules into it."""
+        place = (stack.node.path, service)
+        if place not in self._known:
+            self._known[place] = ec2.SecurityGroup.from_security_group_id(
+                stack,
+                f"{service}-group",
+                self._id_in(stack, service),
+                allow_all_outbound=self._reaches_all(service),
+            )
+        return self._known[place]
+
+    def _id_in(self, stack: Stack, service: str) -> str:
+        """A group's id: the user's own, or what the parameter says."""
+        if attached := self._mesh.services[service].attached:
+            return attached.security_group
+        name = naming.group_parameter(self._mesh.name, service)
+        return ssm.StringParameter.value_for_string_parameter(stack, name)
+
+    def _reaches_all(self, service: str) -> bool:
+        application = self._mesh.services[service].application
+        return application is None or application.egress is None

@@ -1,0 +1,51 @@
+"""Shards that a mesh file may not have, each with its sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from meshcert.mesh import read_mesh
+from meshcert.mesh.checks.stacks import shards
+from tests.meshcert.mesh.mesh_slips import changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "problem"),
+    [
+        (("shards", {"one": ["colorteller"], "two": ["color*"]}), "shards.two", "colorteller is in the shards one and"),
+        (("shards", {"one": ["nobody"]}), "shards.one[0]", "no service and no identity is named nobody"),
+        (("shards", {"one": ["no-*"]}), "shards.one[0]", "no service and no identity is named no-*"),
+        (("shards", {"one": ["*-x"]}), "shards.one[0]", ""),
+        (("shards", {"One": ["colorteller"]}), "shards.One", ""),
+    ],
+    ids=["overlapping", "an unknown name", "a beginning of no name", "no beginning", "a shard's own name"],
+)
+def test_a_shard_that_cannot_be_is_refused(changes: tuple[str, Any], place: str, problem: str) -> None:
+    """With its place."""
+    faults = read_mesh(changed(changes)).faults
+
+    assert [fault.place for fault in faults] == [place]
+    assert problem in faults[0].problem
+
+
+def test_shards_share_one_log_group() -> None:
+    """One role starts all tasks."""
+    faults = read_mesh(changed(("shards", {"one": ["color*"]}), ("logs", {"group_per_service": True}))).faults
+
+    assert [fault.place for fault in faults] == ["logs.group_per_service"]
+
+
+def test_a_shard_with_more_services_and_callers_than_a_template_has_parameters_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caller that is in the shard itself counts once."""
+    monkeypatch.setattr(shards, "MOST_GROUPS_NAMED", 1)
+
+    outside = read_mesh(changed(("shards", {"one": ["colorteller"]}))).faults
+    alone = read_mesh(changed(("shards", {"one": ["colorgateway"]}))).faults
+
+    assert [fault.place for fault in outside] == ["shards.one"]
+    assert "its services and their callers are 2" in outside[0].problem
+    assert alone == ()

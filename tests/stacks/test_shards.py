@@ -1,0 +1,133 @@
+"""Shards: what each stack holds, and what ties the stacks together."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshcert.mesh.stacks.shards import shards_of, stack_of
+from tests.meshcert.mesh.mesh_slips import changed
+from tests.stacks.synthesis import Templates, assemble, synthesise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stacks.synthesis import Statement
+
+SHARDS = {"front": ["colorgateway"], "back": ["colort*"]}
+
+
+@pytest.fixture(scope="module")
+def mesh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example, each of its two services in a shard of its own."""
+    file = tmp_path_factory.mktemp("shards") / "mesh.yaml"
+    file.write_bytes(changed(("shards", SHARDS)))
+    return file
+
+
+@pytest.fixture(scope="module")
+def sharded(mesh_file: Path) -> Templates:
+    """Its templates."""
+    return synthesise(mesh_file.parent / "out", mesh=str(mesh_file))
+
+
+def test_a_service_and_an_identity_are_made_in_their_shards_stack(sharded: Templates) -> None:
+    """And nothing of them in another, but a service's security group."""
+    assert {each.properties["ServiceName"]: each.stack for each in sharded.resources("AWS::ECS::Service")} == {
+        "colorgateway": "services-front",
+        "colorteller": "services-back",
+    }
+    assert {each.properties["Identity"]: each.stack for each in sharded.resources("Custom::MeshcertIdentity")} == {
+        "colorgateway": "identities-front",
+        "colorteller": "identities-back",
+    }
+    assert {each.stack for each in sharded.resources("AWS::IAM::Role", "AWS::ECS::TaskDefinition")} >= {
+        "services-front",
+        "services-back",
+    }
+    tasks = [
+        each.properties["GroupDescription"]
+        for each in sharded.resources("AWS::EC2::SecurityGroup")
+        if each.stack == "services" and each.properties["GroupDescription"].startswith("Tasks of ")
+    ]
+    assert sorted(tasks) == ["Tasks of colorgateway", "Tasks of colorteller"]
+
+
+def test_a_rule_stands_with_its_callee_and_finds_both_groups_by_name(sharded: Templates) -> None:
+    """Two services that call each other would else tie their stacks together, and neither could be deployed first."""
+    [rule] = [
+        each
+        for each in sharded.resources("AWS::EC2::SecurityGroupIngress")
+        if each.properties["Description"] == "A caller in the mesh"
+    ]
+    asked = sharded.by_stack[rule.stack]["Parameters"]
+    told = {each.properties["Name"] for each in sharded.resources("AWS::SSM::Parameter")}
+
+    groups = [rule.properties[key]["Ref"] for key in ("GroupId", "SourceSecurityGroupId")]
+
+    assert rule.stack == "services-back"
+    assert [asked[group]["Default"] for group in groups] == [
+        "/meshcert/color/group/colorteller",
+        "/meshcert/color/group/colorgateway",
+    ]
+    assert {asked[group]["Type"] for group in groups} == {"AWS::SSM::Parameter::Value<String>"}
+    assert {asked[group]["Default"] for group in groups} == told
+
+
+def test_what_a_shard_imports_is_network_and_key_and_cas_never_a_secret_or_a_certificate(sharded: Templates) -> None:
+    """An import cannot change while it is used: only of what is never replaced."""
+    imported = {
+        value
+        for template in sharded.by_stack.values()
+        for value in json.dumps(template).split('"')
+        if value.startswith("color-") and ":ExportsOutput" in value
+    }
+
+    never = ("Secret", "Certificate", "Published", "Group", "Function", "Table")
+
+    assert imported
+    assert [value for value in imported if any(kind in value for kind in never)] == []
+
+
+def test_stacks_are_deployed_in_an_order(mesh_file: Path, tmp_path: Path) -> None:
+    """Bundles before leaves, secrets before tasks, the lifecycle last."""
+    stacks = {stack.stack_name: stack for stack in assemble(tmp_path, mesh=str(mesh_file))}
+
+    after = {name: {each.id for each in stack.dependencies} & stacks.keys() for name, stack in stacks.items()}
+
+    assert after["color-identities-front"] == {"color-identities", "color-pki"}
+    assert after["color-services"] >= {"color-identities-front", "color-identities-back"}
+    assert after["color-services-front"] >= {"color-services"}
+    assert "color-services-back" not in after["color-services-front"]
+    assert "color-services-front" not in after["color-services-back"]
+    assert after["color-renewal"] >= {"color-services", "color-services-front", "color-services-back"}
+
+
+def test_every_role_may_what_it_may_without_shards(sharded: Templates, templates: Templates) -> None:
+    """By its name, action for action and resource for resource."""
+    assert _rights(sharded) == _rights(templates)
+
+
+def _rights(of: Templates) -> set[str]:
+    names = {role.logical_id: json.dumps(role.properties.get("RoleName")) for role in of.resources("AWS::IAM::Role")}
+    return {json.dumps([names[each.role], *_comparable(each)]) for each in of.statements()}
+
+
+def _comparable(statement: Statement) -> list[object]:
+    return [statement.effect, statement.actions, statement.resources, statement.conditions]
+
+
+def test_another_name_moves_nobody() -> None:
+    """Membership goes by name alone, wherever in the file somebody stands and whoever comes."""
+    shards = {"pay": ["ledger", "pay-*"], "web": ["shop"]}
+
+    assert [shards_of(shards, name) for name in ("ledger", "pay-in", "shop", "ledger-2", "pay")] == [
+        ["pay"],
+        ["pay"],
+        ["web"],
+        [],
+        [],
+    ]
+    assert (stack_of("services", shards, "shop"), stack_of("services", shards, "new")) == ("services-web", "services")

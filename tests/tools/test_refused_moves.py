@@ -1,0 +1,114 @@
+"""What no deploy can carry out is told before one begins, with the way that can."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.running_mesh import wait_until
+from meshcert.mesh import Mesh, read_mesh
+from tests.meshcert.mesh.mesh_slips import changed
+from tools import first_deploy
+from tools.refused_moves import Made, refused_moves
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local.running_aws import LocalAws
+
+VPC, NAMESPACE = "AWS::EC2::VPC", "AWS::ServiceDiscovery::PrivateDnsNamespace"
+OWN = Made(frozenset({VPC, NAMESPACE}), frozenset({"colorgatewayRootCa", "colortellerRootCa"}))
+NETWORK = {
+    "vpc": "vpc-0123456789abcdef0",
+    "cidrs": ["172.16.0.0/16"],
+    "subnets": {"us-west-1a": "subnet-0123456789abcdef0"},
+}
+CA = {
+    "arn": "arn:aws:acm-pca:us-west-1:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef",
+    "root": "root.pem",
+}
+YOURS = ("network", {"existing": NETWORK})
+NAMED = ("mesh.namespace_id", "ns-0123456789abcdef")
+SIGNED = ("hierarchies.colorteller", {"existing": CA, "key_algorithm": "RSA_2048"})
+
+
+def declared(*changes: tuple[str, object]) -> Mesh:
+    """The Color app's mesh file with changes."""
+    mesh = read_mesh(changed(*changes)).mesh
+    assert mesh
+    return mesh
+
+
+def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
+    """Make a stack."""
+
+    def is_there() -> bool:
+        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        return bool(found["StackStatus"] == "CREATE_COMPLETE")
+
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}))
+    wait_until(is_there, stack, within_s=30)
+
+
+@pytest.mark.parametrize(
+    ("changes", "deployed", "places"),
+    [
+        ([], OWN, []),
+        ([YOURS], OWN, ["network.existing"]),
+        ([YOURS, NAMED], OWN, ["network.existing", "mesh.namespace_id"]),
+        ([YOURS], OWN._replace(kinds=frozenset({NAMESPACE})), []),
+        ([YOURS, NAMED], OWN._replace(kinds=frozenset({NAMESPACE})), ["mesh.namespace_id"]),
+        ([YOURS, NAMED], OWN._replace(kinds=frozenset()), []),
+        ([], OWN._replace(kinds=frozenset({NAMESPACE})), ["network.existing"]),
+        ([YOURS], OWN._replace(kinds=frozenset()), ["mesh.namespace_id"]),
+        ([SIGNED], OWN, ["hierarchies.colorteller.existing"]),
+        ([SIGNED], OWN._replace(outputs=frozenset({"colorgatewayRootCa"})), []),
+    ],
+    ids=[
+        "made, and made",
+        "made, then yours",
+        "both",
+        "yours, and yours",
+        "a made namespace, then yours",
+        "all yours",
+        "yours, then made",
+        "your namespace, then a made one",
+        "made CAs, then yours",
+        "a CA of yours",
+    ],
+)
+def test_what_was_made_does_not_become_yours_nor_the_other_way_round(
+    changes: list[tuple[str, Any]], deployed: Made, places: list[str]
+) -> None:
+    """Each is told with its place and the way that works."""
+    moves = list(refused_moves(declared(*changes), deployed))
+
+    assert [move.partition(":")[0] for move in moves] == places
+    assert all("docs/" in move for move in moves)
+
+
+def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it was, the same command deploys."""
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    cloudformation = aws.client("cloudformation")
+    zone = {"Type": NAMESPACE, "Properties": {"Name": "a.local", "Vpc": {"Ref": "Vpc"}}}
+    network = {"Vpc": {"Type": VPC, "Properties": {"CidrBlock": "10.0.0.0/16"}}, "Zone": zone}
+    nothing = {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
+    for part, resources in (("services", network), ("pki", nothing)):
+        made(cloudformation, f"color-{part}", resources)
+    file, mark = tmp_path / "mesh.yaml", tmp_path / "deployed"
+    deploy = ["sh", "-c", 'touch "$1"', "sh", str(mark), "-c", f"mesh={file}"]
+
+    file.write_bytes(changed(YOURS))
+    refused = first_deploy.main(deploy, tmp_path / "kept")
+
+    assert (refused, mark.exists()) == (1, False)
+    assert "A mesh does not move" in capsys.readouterr().err
+    file.write_bytes(changed())
+    assert first_deploy.main(deploy, tmp_path / "kept") == 0
+    assert mark.exists()

@@ -1,0 +1,58 @@
+"""
+Changes between what a deploy has made and what is yours, which no deploy can carry out: told before it begins.
+
+CloudFormation would make the new before the old, under a name that is taken, or take away an ARN that another stack
+still imports. Either fails after minutes, with a sentence about something else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcert.mesh import Mesh
+
+_BESIDE = (
+    "A mesh does not move: make a second one beside it, with a name of its own, and move callers over "
+    '(docs/mesh-file.md, "The network")'
+)
+
+
+class Made(NamedTuple):
+    """
+    What earlier deploys have made.
+
+    Args:
+        kinds: The types of resources in the stack of the services.
+        outputs: The names of the outputs of the stack of the CAs.
+    """
+
+    kinds: frozenset[str]
+    outputs: frozenset[str]
+
+
+def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
+    """Each change that cannot be carried out, with the way that can."""
+    for place, is_yours, kind, what in (
+        ("network.existing", bool(mesh.network.existing), "AWS::EC2::VPC", "VPC"),
+        ("mesh.namespace_id", bool(mesh.about.namespace_id), "AWS::ServiceDiscovery::PrivateDnsNamespace", "namespace"),
+    ):
+        if is_yours and kind in made.kinds:
+            yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
+        elif not is_yours and kind not in made.kinds:
+            yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
+    for name, hierarchy in mesh.hierarchies.items():
+        if hierarchy.existing and root_output(name) in made.outputs:
+            yield (
+                f"hierarchies.{name}.existing: a deploy has made the CAs of this hierarchy, and identities would get "
+                "another root at once. Declare the CA of yours as a hierarchy of another name, and move to it "
+                '(docs/trust.md, "Replace a CA in three deploys")'
+            )
+
+
+def root_output(hierarchy: str) -> str:
+    """The output with the ARN of a made hierarchy's root CA: CloudFormation takes letters and digits alone."""
+    return re.sub("[^A-Za-z0-9]", "", f"{hierarchy}RootCa")
