@@ -301,7 +301,7 @@ class TestIdentityRows:
         assert found
         assert found.services[0].place == place
         Identities(Table(), "color").remember(found)
-        uses = [value for value in written if isinstance(value, list) and "rotation" in value[0]]
+        uses = [value for value in written if value and isinstance(value, list) and "rotation" in value[0]]
         assert [("place" in use) for (use,) in uses] == [is_in_row]
 
     def test_names_are_told_page_by_page_without_rows_of_other_schemas(self) -> None:

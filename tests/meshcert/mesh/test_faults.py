@@ -190,7 +190,7 @@ SHAPE = [
         "us-west-1a",
         "network.existing.load_balancer_subnets.us-west",
     ),
-    Slip("services.colorteller.application.image", "", "'' is not allowed", "have at least 1 character"),
+    Slip("services.colorteller.application.image", "", "it is missing", "or attach a service of yours"),
     Slip("services.colorteller.application.image", "a" * 256, "is not allowed", "have at most 255 characters"),
     Slip("mesh.deletion_protection", "yes", "expected true or false", "without quotes"),
     Slip(
