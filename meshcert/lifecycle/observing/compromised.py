@@ -74,9 +74,9 @@ def left_behind(compromise: KeyCompromise, seen: Observation) -> KeyCompromise:
     return replace(compromise, left_at=seen.now) if is_left else compromise
 
 
-def acm_authority(reference: str, seen: Observation) -> str:
+def unnamed_authority(reference: str, seen: Observation) -> str:
     """
-    The CA of the mesh that signs an ACM certificate, which is the same for its whole life.
+    The CA of the mesh that signs a certificate whose reference does not name it; the same for its whole life.
 
     Returns:
         Its ARN; empty if the certificate is not the identity's present one, or the CA is the user's.
@@ -140,7 +140,7 @@ def _authority(reference: str, seen: Observation) -> str:
     """The CA that has signed a certificate; empty if that is not known, or it is the user's: nothing revokes there."""
     authority = authority_of(reference)
     if not authority:
-        return acm_authority(reference, seen)
+        return unnamed_authority(reference, seen)
     identity = seen.identity
     theirs = identity.certificate_authority_arns[:1] if identity.has_existing_authority else ()
     return "" if authority in theirs else authority

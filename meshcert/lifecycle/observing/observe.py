@@ -16,7 +16,7 @@ from meshcert.errors import (
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
 from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
-from meshcert.lifecycle.observing.compromised import acm_authority, left_behind, taken_up, with_the_same_key
+from meshcert.lifecycle.observing.compromised import left_behind, taken_up, unnamed_authority, with_the_same_key
 from meshcert.lifecycle.orders import COMPROMISED, RENEW
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
         validity = issued.validity
         known = KnownCertificate(issued.version, issued.reference, validity.not_before, validity.not_after)
         labelled = seen.labels if isinstance(seen.labels, Mapping) else ()
-        authority = acm_authority(issued.reference, seen)
+        authority = unnamed_authority(issued.reference, seen)
         memory = memory.knowing(issued.serial_number, known, frozenset(labelled), authority)
     if seen.current:
         memory = replace(memory, publication=_publication(seen, memory))

@@ -94,7 +94,7 @@ class TestIssued:
             export_issued(TELLER, old.version_id, world.sources, world.vault)
         assert world.current() == newer.version_id
 
-    @pytest.mark.parametrize("call", ["export", "certificate", "current_value", "put_pending", "move_label"])
+    @pytest.mark.parametrize("call", ["export", "root", "current_value", "put_pending", "move_label"])
     def test_a_slower_run_never_covers_a_newer_version(
         self, world: World, call: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -102,7 +102,7 @@ class TestIssued:
         export_issued(TELLER, world.issue().version_id, world.sources, world.vault)
         slow = world.issue()
         newer = world.hierarchy.issue([NAME])
-        port: Any = {"export": world.certificates, "certificate": world.authorities}.get(call, world.vault)
+        port: Any = {"export": world.certificates, "root": world.authorities}.get(call, world.vault)
         method = getattr(port, call)
 
         def overtaken(*args: Any, **kwargs: Any) -> Any:
