@@ -64,23 +64,25 @@ class ServiceGroups(Construct):
             )
 
     def of(self, service: str, stack: Stack) -> ec2.ISecurityGroup:
-        """The group of a service's tasks, as a stack may name it and write rules into it."""
-        place = (stack.node.path, service)
+        """
+        The group of a service's tasks, as a stack may name it and write rules into it.
+
+        Services of the user's may share one: it is one construct, so that what two of them need is one rule. Of two
+        that are the same EC2 makes one, and it is gone as soon as either is taken away.
+        """
+        attached = self._mesh.services[service].attached
+        place = (stack.node.path, attached.security_group if attached else service)
         if place not in self._known:
             self._known[place] = ec2.SecurityGroup.from_security_group_id(
                 stack,
-                f"{service}-group",
-                self._id_in(stack, service),
+                f"Group-{attached.security_group}" if attached else f"{service}-group",
+                attached.security_group if attached else self._id_in(stack, service),
                 allow_all_outbound=self._reaches_all(service),
             )
         return self._known[place]
 
     def _id_in(self, stack: Stack, service: str) -> str:
-        """A group's id: the user's own, or what the parameter says."""
-        if attached := self._mesh.services[service].attached:
-            return attached.security_group
-        name = naming.group_parameter(self._mesh.name, service)
-        return ssm.StringParameter.value_for_string_parameter(stack, name)
+        return ssm.StringParameter.value_for_string_parameter(stack, naming.group_parameter(self._mesh.name, service))
 
     def _reaches_all(self, service: str) -> bool:
         application = self._mesh.services[service].application

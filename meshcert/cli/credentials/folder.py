@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 CURRENT = "current"
 _PENDING = ".command-pending"
+_VERSION = re.compile("[0-9a-f]{32}")
+"""The name of a folder of ours; no other is ever removed."""
 
 
 class CredentialFolder:
@@ -28,15 +31,17 @@ class CredentialFolder:
         path: It is made, for its owner alone, if it is not there.
 
     Raises:
-        click.UsageError: If it is no folder, or others may write to it.
+        click.UsageError: If it is no folder, is somebody else's, or others may write to it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with _told():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            mode = path.stat().st_mode
-        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+            found = path.stat()
+        if found.st_uid != os.geteuid():
+            raise click.UsageError(f"{path} is somebody else's, who could put other files there: name one of yours")
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise click.UsageError(f"others may write to {path}, and put files of theirs there: chmod go-w {path}")
         if (path / CURRENT).exists() and not (path / CURRENT).is_symlink():
             raise click.UsageError(f"{path / CURRENT} is no link of ours: name an empty folder")
@@ -54,6 +59,10 @@ class CredentialFolder:
     def write(self, version: str, files: Mapping[str, bytes]) -> None:
         """
         Let readers see these files, all at once; they are on the disk before that.
+
+        Args:
+            version: 32 lower-case hex digits.
+            files: Content by name.
 
         Raises:
             click.UsageError: If they cannot be written. Readers see what they saw.
@@ -78,7 +87,8 @@ class CredentialFolder:
         link.rename(self.current)
         _sync(self._path)
         for other in self._path.iterdir():
-            if other.is_dir() and not other.is_symlink() and other.name not in (version, before):
+            # The folder may be one that holds more than ours: /etc/nginx, a home.
+            if _VERSION.fullmatch(other.name) and other.name not in (version, before) and not other.is_symlink():
                 shutil.rmtree(other, ignore_errors=True)
 
     @property

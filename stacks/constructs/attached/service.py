@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CustomResource, RemovalPolicy
-from aws_cdk import aws_ec2 as ec2
+from aws_cdk import Aws, CustomResource, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
@@ -52,7 +51,7 @@ class AttachedService(Construct):
         if attached is None:
             raise LookupError(construct_id)
         self.proxy = proxy_settings(mesh, construct_id)
-        self.group = ec2.SecurityGroup.from_security_group_id(self, "Group", attached.security_group)
+        self.group = surroundings.groups.of(construct_id, Stack.of(self))
         if surroundings.logs is None:
             log_group = logs.LogGroup(
                 self,

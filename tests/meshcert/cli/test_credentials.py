@@ -137,6 +137,19 @@ def test_the_version_before_stays_for_readers_and_older_ones_go(client: Client) 
     assert len([path for path in client.folder.iterdir() if path.is_dir() and not path.is_symlink()]) == 2
 
 
+def test_what_is_not_ours_in_the_folder_stays(client: Client) -> None:
+    """Whoever names /etc/nginx, or a home, loses nothing."""
+    kept = [client.folder / name for name in ("conf.d", ".ssh", "0123456789abcdef")]
+    for folder in kept:
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("theirs")
+    for _ in range(3):
+        client.publish(client.hierarchy.issue(["partner.example.com"]))
+        client.fetch()
+
+    assert [(folder / "file").read_text() for folder in kept] == ["theirs"] * 3
+
+
 def test_a_write_that_was_ended_leaves_readers_what_they_had(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The link moves last; the next run writes the version as a whole."""
     client.fetch()
@@ -268,6 +281,16 @@ def test_what_is_not_published_yet_is_asked_for_again(client: Client) -> None:
     client.world.vault.seed(SECRET)
 
     assert client.fetch().code == UNAVAILABLE
+
+
+def test_a_folder_of_somebody_elses_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could put another folder in the place of the one that a key is being written to."""
+    client.folder.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: client.folder.stat().st_uid + 1)
+
+    ended = client.fetch()
+
+    assert (ended.code, "somebody else's" in ended.err) == (USAGE, True), ended.err
 
 
 @pytest.mark.parametrize(

@@ -89,3 +89,12 @@ def test_callers_find_it_by_a_cloud_map_service_of_yours() -> None:
     assert reading.mesh
     assert reading.mesh.cloud_map_service("orders") == "orders-v2"
     assert reading.mesh.host("orders") == "orders-v2.shop.internal"
+
+
+def test_services_of_two_stacks_do_not_share_a_security_group() -> None:
+    """A rule that both need would be in both stacks; EC2 has it once, and it goes with the first that leaves."""
+    document = yaml.safe_load(FILE.read_text())
+    apart = faults(yaml.safe_dump(document | {"shards": {"one": ["stock"]}}))
+    together = faults(yaml.safe_dump(document | {"shards": {"one": ["stock", "orders"]}}))
+
+    assert (list(apart), together) == (["services.stock.attached.security_group"], {})

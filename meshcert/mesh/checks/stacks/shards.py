@@ -18,6 +18,7 @@ def check_shards(mesh: Mesh, findings: Findings) -> None:
     """Report members that nothing has the name of, names in several shards, and what cannot be in any."""
     _check_members(mesh, findings)
     _check_kept_together(mesh, findings)
+    _check_shared_groups(mesh, findings)
     for shard in mesh.shards:
         count = _groups_named(mesh, shard)
         if count > MOST_GROUPS_NAMED:
@@ -74,6 +75,23 @@ def _check_kept_together(mesh: Mesh, findings: Findings) -> None:
                 f"the identity {name} has a client outside the mesh, whose role stands beside the trust bundles",
                 "Leave it out of the shard",
                 given=(f"identities.{name}.client",),
+            )
+
+
+def _check_shared_groups(mesh: Mesh, findings: Findings) -> None:
+    first: dict[str, str] = {}
+    for name, service in mesh.services.items() if mesh.shards else ():
+        if not service.attached:
+            continue
+        group = service.attached.security_group
+        other = first.setdefault(group, name)
+        if shards_of(mesh.shards, name) != shards_of(mesh.shards, other):
+            findings.add(
+                f"services.{name}.attached.security_group",
+                f"{other} has {group}, too, and another stack: a rule that both need would be in two stacks, and gone "
+                "as soon as one of them takes it away",
+                "Put both in the same shard, or give one of them a security group of its own",
+                given=(f"services.{other}.attached.security_group", "shards"),
             )
 
 
