@@ -64,7 +64,9 @@ def test_no_task_definition_and_no_service_is_made_for_it(stacks: dict[str, Temp
 
 def test_a_rule_that_two_services_with_one_security_group_need_is_there_once(stacks: dict[str, Template]) -> None:
     """Of the same rule twice EC2 keeps one, and it goes with whichever service leaves first."""
-    rules = [json.dumps({**each, "Description": ""}) for each in _of(stacks["services"], "AWS::EC2::SecurityGroupIngress")]
+    rules = [
+        json.dumps({**each, "Description": ""}) for each in _of(stacks["services"], "AWS::EC2::SecurityGroupIngress")
+    ]
 
     assert sum(TASKS in rule for rule in rules) == 1
     assert len(rules) == len(set(rules))

@@ -34,6 +34,26 @@ def _statement(actions: list[str], *resources: str, effect: str = "Allow") -> by
         ("dynamodb:PutItem", "arn:aws:dynamodb:*"),
         ("sts:AssumeRole", "arn:aws:iam::111122223333:role/*"),
         ("lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:meshcert-color-export"),
+        # A policy variable has a colon of its own, a default that may be anything, and no length.
+        (
+            "secretsmanager:GetSecretValue",
+            "arn:aws:secretsmanager:${aws:RequestedRegion}:111122223333:secret:meshcert/color/identity/colorgateway-*",
+        ),
+        (
+            "secretsmanager:GetSecretValue",
+            f"arn:aws:secretsmanager:{HERE}:secret:${{aws:PrincipalTag/none, 'meshcert/color/identity/edge-AbCdEf'}}",
+        ),
+        # A wildcard at the end of a part reaches over colons.
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-central-1:*:meshcert/color/*"),
+        ("s3:PutObject", "arn:aws:s3:*:meshcert-color-bundle-111122223333-eu-central-1/*"),
+        ("iam:CreatePolicyVersion", "arn:aws:iam::111122223333:policy/meshcert-*"),
+        ("sts:AssumeRole", "arn:aws:iam::111122223333:role/cdk-hnb659fds-deploy-role-111122223333-eu-central-1"),
+        ("s3:PutObject", "arn:aws:s3:::cdk-hnb659fds-assets-111122223333-eu-central-1/*"),
+        ("logs:PutLogEvents", "*"),
+        ("logs:DeleteLogStream", f"arn:aws:logs:{HERE}:log-group:/meshcert/color/audit:*"),
+        ("cloudwatch:DisableAlarmActions", "*"),
+        ("scheduler:DeleteSchedule", f"arn:aws:scheduler:{HERE}:schedule/default/*"),
+        ("cloudformation:UpdateStack", f"arn:aws:cloudformation:{HERE}:stack/color-*/*"),
     ],
 )
 def test_a_statement_that_could_reach_what_is_meshcerts_is_refused(action: str, resource: str) -> None:
@@ -54,6 +74,13 @@ def test_a_statement_that_could_reach_what_is_meshcerts_is_refused(action: str, 
         ("s3:GetObject", "arn:aws:s3:::shop-orders/*"),
         ("sns:Publish", "*"),
         ("sts:AssumeRole", "arn:aws:iam::444455556666:role/partner"),
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:shop/*"),
+        ("dynamodb:GetItem", "arn:aws:dynamodb:${aws:RequestedRegion}:111122223333:table/orders"),
+        ("logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/shop/*"),
+        ("cloudwatch:PutMetricData", "*"),
+        ("ecs:DescribeTasks", "arn:aws:ecs:*:*:task/jobs/*"),
+        ("ecs:RunTask", "arn:aws:ecs:*:*:task-definition/report:*"),
+        ("s3:GetObject", "arn:aws:s3:::shop-*/${aws:PrincipalTag/team}/*"),
     ],
 )
 def test_what_names_resources_of_the_users_is_taken(action: str, resource: str) -> None:
@@ -74,7 +101,22 @@ def test_an_action_has_a_service(action: str) -> None:
     assert fault.place == f"{PLACE}.statements[0].actions[0]"
 
 
-@pytest.mark.parametrize("arn", ["orders", "arn:aws:iam::aws:policy/AdministratorAccess"])
+def test_services_in_a_cluster_of_yours_are_not_reached() -> None:
+    """There, neither cluster nor service has a name of meshcert's."""
+    changes: list[tuple[str, object]] = [("cluster", {"existing": "shop"})]
+    for action, resource, reached in (
+        ("ecs:ExecuteCommand", f"arn:aws:ecs:{HERE}:task/shop/*", True),
+        ("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/shop/colorteller", True),
+        ("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/shop/worker", False),
+    ):
+        statement = {"actions": [action], "resources": [resource]}
+        assert bool(faults_of(changed(*changes, (PLACE, {"statements": [statement]})))) is reached, resource
+
+
+@pytest.mark.parametrize(
+    "arn",
+    ["orders", "arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws-cn:iam::aws:policy/AdministratorAccess"],
+)
 def test_a_managed_policy_is_one_and_not_of_everything(arn: str) -> None:
     """Those of AWS's own that reach every secret or table are known."""
     (fault,) = faults_of(changed((PLACE, {"managed": [arn]})))

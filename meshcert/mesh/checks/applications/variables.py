@@ -29,6 +29,8 @@ LONGEST_CONTAINER = 24_576
 _AROUND = 26
 """Bytes around a variable in a task definition: ``{"name":"","valueFrom":""},``."""
 _OURS = "meshcert/"
+_REFERENCE = "aws/reference/secretsmanager/"
+"""A parameter of this name is a secret (Systems Manager guide, "Referencing AWS Secrets Manager secrets")."""
 _NAME = re.compile(VARIABLE_NAME)
 
 
@@ -99,7 +101,7 @@ def _check_secrets(mesh: Mesh, place: str, application: Application, findings: F
                 "Write arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf, with :JSON-KEY:: behind it for one "
                 "key of it (or :JSON-KEY:VERSION-STAGE:VERSION-ID), or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME",
             )
-        elif secret.name.startswith(_OURS):
+        elif secret.name.removeprefix(_REFERENCE).startswith(_OURS):
             findings.add(
                 where,
                 "it is one of meshcert's own, and no key of a certificate is to be in an environment",
