@@ -87,6 +87,26 @@ def test_a_row_that_is_late_is_waited_for(tmp_path: Path) -> None:
     assert fetched(tmp_path, rows) == TEXT
 
 
+LATER, LATER_VERSION = packed_settings(TEXT.replace("{", '{"of_a_later_version": 1, ', 1))
+
+
+def test_an_image_that_is_older_than_the_newest_settings_starts_with_those_of_before(tmp_path: Path) -> None:
+    """The image is the user's to replace. What it acknowledges is what it runs with, so the lifecycle tells of it."""
+    row = the_row(version=LATER_VERSION, document=LATER) | {"before": {"version": VERSION, "document": DOCUMENT}}
+
+    settings = Settings.from_environ(environ(tmp_path), fetched(tmp_path, Rows(row)))
+
+    assert (settings.proxy.to_json(), settings.version) == (TEXT, VERSION)
+
+
+def test_an_older_image_without_settings_that_it_understands_says_what_it_does_not(tmp_path: Path) -> None:
+    """Of the newest, for those are the ones that it should run with."""
+    of_later = {"version": LATER_VERSION, "document": LATER}
+    for row in (the_row(**of_later), the_row(**of_later) | {"before": of_later}):
+        with pytest.raises(SettingsInvalid, match="of_a_later_version"):
+            Settings.from_environ(environ(tmp_path), fetched(tmp_path, Rows(row)))
+
+
 def test_without_a_row_the_start_ends_with_what_to_do(tmp_path: Path) -> None:
     """ECS goes on with the tasks of before."""
     with pytest.raises(SettingsNotPublished, match="deploy the services stack") as caught:
