@@ -287,6 +287,7 @@ def test_nothing_is_made_before_somebody_agreed(
         assert main(words) == 2
         return capfd.readouterr().err
 
+    assert "no other mesh" in refused("--yes", "-c", "mesh=mesh.yaml")
     assert "There is nothing of meshcert-trial in account 111122223333, eu-west-1" in refused("--tear-down", "--yes")
     assert "Run make cdk ARGS=bootstrap once" in refused("--yes")
 

@@ -147,6 +147,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _require_consent(options: argparse.Namespace, place: _Place, trial: Trial, tell: Callable[[str], None]) -> None:
     """Raises NotBegun if nothing can be made or taken away here, or nobody wants that."""
+    # That one would be deployed, and the trial's own taken away.
+    if any(each.startswith("mesh=") for each in options.context):
+        raise NotBegun(f"A trial deploys {MESH_FILE.name} and no other mesh. Take make deploy for yours")
     where = f"account {place.planned().account_id}, {place.region}"
     stacks = trial.removal.stacks()
     if options.tear_down:

@@ -48,12 +48,15 @@ SLIPS = [
     Slip(f"{APPLICATION}.memory_mib", 512, "of which Envoy needs 128", "384 or less"),
     Slip(f"{APPLICATION}.stop_timeout_s", 120, "120 is not allowed", "110"),
     Slip(VOLUMES, [{"container_path": "/"}], "'/' is not allowed", "It must", f"{VOLUMES}[0].container_path"),
-    Slip(
-        VOLUMES,
-        [{"container_path": "/run/meshcert/x"}],
-        "not the application's",
-        "another folder",
-        f"{VOLUMES}[0].container_path",
+    *(
+        Slip(
+            VOLUMES,
+            [{"container_path": path}],
+            "not the application's",
+            "another folder",
+            f"{VOLUMES}[0].container_path",
+        )
+        for path in ("/run/meshcert/x", "//proc", "/srv/../proc", "/srv/..", "/run//spiffe")
     ),
     Slip(
         VOLUMES,

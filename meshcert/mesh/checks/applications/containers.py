@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from meshcert.contract.container import MATERIAL_DIR, WORKLOAD_API_DIR
@@ -55,8 +56,9 @@ def _check_size(place: str, service: DeclaredService, application: Application, 
 def _check_volumes(place: str, application: Application, findings: Findings) -> None:
     taken: dict[str, int] = {}
     for index, volume in enumerate(application.volumes):
-        where, path = f"{place}[{index}]", volume.container_path.rstrip("/")
-        if any(path == ours or path.startswith(f"{ours}/") for ours in _OURS):
+        # As the container sees it: nobody shadows /proc by //proc or /srv/../proc.
+        where, path = f"{place}[{index}]", "/" + normpath(volume.container_path).lstrip("/")
+        if path == "/" or any(path == ours or path.startswith(f"{ours}/") for ours in _OURS):
             findings.add(f"{where}.container_path", f"{path} is not the application's", "Choose another folder")
         elif taken.setdefault(path, index) != index:
             findings.add(f"{where}.container_path", f"volumes[{taken[path]}] is there already", "Remove one of them")
