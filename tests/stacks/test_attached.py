@@ -88,6 +88,8 @@ def test_its_policy_lets_it_read_its_own_and_no_other(stacks: dict[str, Template
     assert keys == {"ReadItsSettings": [f"{SETTINGS_PREFIX}orders"], "Acknowledge": ["orders"]}
     assert set(statements) == {*keys, "ReadItsSecrets", "DecryptItsSecrets"}
     assert statements["ReadItsSettings"]["Action"] == "dynamodb:GetItem"
+    opened = statements["DecryptItsSecrets"]["Condition"]["StringLike"]["kms:EncryptionContext:SecretARN"]
+    assert opened == statements["ReadItsSecrets"]["Resource"]
     assert "stock" not in json.dumps(statements)
 
 
