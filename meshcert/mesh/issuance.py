@@ -94,7 +94,7 @@ class ExistingAuthority(Part):
 
 
 class SharedAuthority(Part):
-    """A CA that the deploy of its cell has made, as `meshcert authorities` prints it: other cells issue from it."""
+    """A CA that the deploy of its cell has made, as `make deploy-cell` prints it: other cells issue from it."""
 
     arn: Annotated[
         str,
@@ -108,6 +108,12 @@ class SharedAuthority(Part):
     """ARN of the CA that signs the certificates."""
     root: str = Field(min_length=1, max_length=255, examples=["yelb-edge-root.pem"])
     """PEM file with the root certificate, from the repository's root: what peers trust."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Region and account of the CA."""
+        _, _, _, region, account, _ = self.arn.split(":", 5)
+        return region, account
 
 
 class Hierarchy(Part):

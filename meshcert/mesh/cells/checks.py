@@ -36,6 +36,13 @@ def check_cells(mesh: Mesh, findings: Findings) -> None:
             # Identities follow the services that use them, and a CA of the user's has its place already.
             must = section == "services" or (section == "hierarchies" and not declared.existing)
             _check_place(mesh, f"{section}.{name}", declared.cell, findings, must=must)
+    _check_authorities(mesh, findings)
+    for one, other in _neighbours(mesh):
+        _check_neighbours(mesh, one, other, findings)
+
+
+def _check_authorities(mesh: Mesh, findings: Findings) -> None:
+    """Report CAs that no cell has made, or another one than the file says."""
     for name, hierarchy in mesh.hierarchies.items():
         if hierarchy.authority and (hierarchy.existing or not mesh.cells):
             findings.add(
@@ -43,8 +50,14 @@ def check_cells(mesh: Mesh, findings: Findings) -> None:
                 "it is what a cell's deploy has made for other cells, and no cell makes this one",
                 "Remove it; a CA of yours is named by existing",
             )
-    for one, other in _neighbours(mesh):
-        _check_neighbours(mesh, one, other, findings)
+        maker = mesh.cells.get(hierarchy.cell)
+        if hierarchy.authority and maker and hierarchy.authority.place != (maker.region, maker.account):
+            findings.add(
+                f"hierarchies.{name}.authority.arn",
+                f"cell {hierarchy.cell} is account {maker.account} in {maker.region}, and the CA is another place's",
+                f"Write what make deploy-cell CELL={hierarchy.cell} prints",
+                given=(f"hierarchies.{name}.cell", f"cells.{hierarchy.cell}"),
+            )
 
 
 def _check_place(mesh: Mesh, place: str, cell: str, findings: Findings, *, must: bool) -> None:

@@ -13,7 +13,7 @@ from meshcert.mesh.part import life_text
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
-    from meshcert.mesh.issuance import DeclaredIdentity, ExistingAuthority, Hierarchy
+    from meshcert.mesh.issuance import DeclaredIdentity, ExistingAuthority, Hierarchy, SharedAuthority
     from meshcert.mesh.mesh import Mesh
 
 _YEAR = dt.timedelta(days=365)
@@ -34,6 +34,9 @@ def check_existing_authorities(mesh: Mesh, findings: Findings) -> None:
     known: dict[str, str] = {}
     for name, hierarchy in mesh.hierarchies.items():
         place, existing = f"hierarchies.{name}", hierarchy.existing
+        for key, named in (("existing", existing), ("authority", hierarchy.authority)):
+            if named:
+                _check_named(name, key, named, known, findings)
         if not existing:
             if hierarchy.tiers is None:
                 remedy = "Add tiers, for example tiers: 2; or existing, with a CA of yours"
@@ -47,21 +50,31 @@ def check_existing_authorities(mesh: Mesh, findings: Findings) -> None:
                 given=(f"{place}.existing",),
             )
         _check_existing(name, existing, hierarchy, findings)
-        if other := known.setdefault(existing.arn, name) != name and known[existing.arn]:
-            findings.add(
-                f"{place}.existing.arn",
-                f"hierarchy {other} names the same CA",
-                f"Have its identities name {other}",
-                given=(f"hierarchies.{other}.existing",),
-            )
+
+
+def _check_named(
+    name: str, key: str, named: ExistingAuthority | SharedAuthority, known: dict[str, str], findings: Findings
+) -> None:
+    """
+    Report a CA that two hierarchies name, or whose root is no file of the repository.
+
+    Args:
+        known: The hierarchy that names a CA, by the CA's ARN; this one is added.
+    """
+    place = f"hierarchies.{name}.{key}"
+    if named.root.startswith("/") or ".." in named.root.split("/"):
+        findings.add(f"{place}.root", f"{named.root} leads out of the repository", "Write a path below its root")
+    if (other := known.setdefault(named.arn, name)) != name:
+        findings.add(
+            f"{place}.arn",
+            f"hierarchy {other} names the same CA",
+            f"Have its identities name {other}",
+            given=(f"hierarchies.{other}.existing", f"hierarchies.{other}.authority"),
+        )
 
 
 def _check_existing(name: str, existing: ExistingAuthority, hierarchy: Hierarchy, findings: Findings) -> None:
     place = f"hierarchies.{name}"
-    if existing.root.startswith("/") or ".." in existing.root.split("/"):
-        findings.add(
-            f"{place}.existing.root", f"{existing.root} leads out of the repository", "Write a path below its root"
-        )
     if existing.permit_acm and hierarchy.usage is Usage.SHORT_LIVED:
         findings.add(
             f"{place}.existing.permit_acm",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshcert.mesh import read_mesh
-from tests.meshcert.mesh.cells.yelb import BACKEND, DEPLOYED, FRONTEND, reading
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, reading
 from tests.meshcert.mesh.mesh_slips import REMOVED, Slip, changed
 
 SLIPS = [
@@ -72,6 +72,20 @@ def test_without_cells_nothing_names_one() -> None:
         ("services.colorteller.cell", "the file has no cells")
     ]
     assert [fault.place for fault in hierarchies] == ["hierarchies.colorteller.authority"]
+
+
+def test_what_a_cells_deploy_has_printed_is_its_own() -> None:
+    """An account, a region, a CA or a path that was copied wrong is told before other accounts go by it."""
+    arn = AUTHORITIES["edge"]
+    for written, told in (
+        ({"arn": arn.replace(SHARED, FRONTEND), "root": "edge.pem"}, "edge.authority.arn"),
+        ({"arn": arn.replace("eu-west-1", "eu-west-2"), "root": "edge.pem"}, "edge.authority.arn"),
+        ({"arn": AUTHORITIES["inner"], "root": "edge.pem"}, "inner.authority.arn"),
+        ({"arn": arn, "root": "../edge.pem"}, "edge.authority.root"),
+    ):
+        faults = reading(*DEPLOYED, ("hierarchies.edge.authority", written)).faults
+        assert [fault.place for fault in faults] == [f"hierarchies.{told}"]
+    assert reading(*DEPLOYED).faults == ()
 
 
 def test_cells_that_do_not_talk_may_have_the_same_addresses() -> None:
