@@ -69,8 +69,8 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
     if groups and "group_per_service" not in mesh.logs.model_fields_set:
         yield (
             f"logs.group_per_service: services write to one log group now, and {', '.join(groups)} would be deleted "
-            "with their lines. To keep them, deploy once with logs: {group_per_service: true}, which marks them as kept; "
-            'to let them go, write false (docs/deploying.md, "What is kept, and deploying over it")'
+            "with their lines. To keep them, deploy once with logs: {group_per_service: true}, which marks them so. "
+            'To let them go, write false (docs/deploying.md, "What is kept, and deploying over it")'
         )
     for name, hierarchy in mesh.hierarchies.items():
         if hierarchy.existing and root_output(name) in made.outputs:
