@@ -10,9 +10,9 @@ nothing is made. A later deploy is not kept from anything: somebody else may hav
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
 A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
-no deploy can carry that out (:mod:`tools.refused_moves`).
+no deploy can carry that out; and if it would delete log groups without a word (:mod:`tools.refused_moves`).
 
-The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:ListStackResources and
+The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
 
 Exit code: that of the command, or 1 or 2 of the questions before it.
@@ -140,16 +140,15 @@ class _Deploy:
             return None
 
     def moves(self) -> list[str]:
-        """What of the mesh file no deploy can carry out, as the mesh is deployed; empty if AWS does not say."""
+        """What a deploy of the mesh file could not carry out, or would take away; empty if AWS does not say."""
         client = self._client("cloudformation")
         try:
-            pages = client.get_paginator("list_stack_resources").paginate(StackName=f"{self.mesh.name}-services")
-            kinds = [each["ResourceType"] for page in pages for each in page["StackResourceSummaries"]]
+            services = client.get_template(StackName=f"{self.mesh.name}-services")["TemplateBody"]
             (pki,) = client.describe_stacks(StackName=f"{self.mesh.name}-pki")["Stacks"]
         except (ClientError, BotoCoreError):
             return []
-        outputs = [each["OutputKey"] for each in pki.get("Outputs", [])]
-        return list(refused_moves(self.mesh, Made(frozenset(kinds), frozenset(outputs))))
+        outputs = frozenset(each["OutputKey"] for each in pki.get("Outputs", []))
+        return list(refused_moves(self.mesh, Made.of(services, outputs)))
 
     def logs_kept(self, folder: Path) -> KeptLogs | None:
         """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""

@@ -1,17 +1,20 @@
 """
-Changes between what a deploy has made and what is yours, which no deploy can carry out: told before it begins.
+Changes that no deploy can carry out, or that take away what nobody asked to lose: told before a deploy begins.
 
-CloudFormation would make the new before the old, under a name that is taken, or take away an ARN that another stack
-still imports. Either fails after minutes, with a sentence about something else.
+Between what a deploy has made and what is yours, CloudFormation would make the new before the old, under a name that is
+taken, or take away an ARN that another stack still imports. Either fails after minutes, with a sentence about something
+else. Log groups it deletes with all their lines.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from meshcert import naming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshcert.mesh import Mesh
 
@@ -28,10 +31,28 @@ class Made(NamedTuple):
     Args:
         kinds: The types of resources in the stack of the services.
         outputs: The names of the outputs of the stack of the CAs.
+        log_groups: The names of that stack's log groups that go when they leave its template.
     """
 
     kinds: frozenset[str]
     outputs: frozenset[str]
+    log_groups: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, services: Mapping[str, Any], outputs: frozenset[str]) -> Made:
+        """What a template of the services' stack says, and the names of the outputs of the stack of the CAs."""
+        resources = services["Resources"].values()
+        groups = (each for each in resources if each["Type"] == "AWS::Logs::LogGroup")
+        names = (
+            each.get("Properties", {}).get("LogGroupName")
+            for each in groups
+            if not str(each.get("DeletionPolicy", "")).startswith("Retain")
+        )
+        return cls(
+            frozenset(each["Type"] for each in resources),
+            outputs,
+            frozenset(name for name in names if isinstance(name, str)),
+        )
 
 
 def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
@@ -44,6 +65,13 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:
             yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
+    groups = sorted(made.log_groups & {naming.log_group(mesh.name, service) for service in mesh.services})
+    if groups and "group_per_service" not in mesh.logs.model_fields_set:
+        yield (
+            f"logs.group_per_service: services write to one log group now, and {', '.join(groups)} would be deleted "
+            "with their lines. To keep them, deploy once with logs: {group_per_service: true}, which marks them so. "
+            'To let them go, write false (docs/deploying.md, "What is kept, and deploying over it")'
+        )
     for name, hierarchy in mesh.hierarchies.items():
         if hierarchy.existing and root_output(name) in made.outputs:
             yield (

@@ -89,6 +89,41 @@ def test_what_was_made_does_not_become_yours_nor_the_other_way_round(
     assert all("docs/" in move for move in moves)
 
 
+GROUPS = frozenset({"/meshcert/color/colorgateway", "/meshcert/color/colorteller"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "groups", "told"),
+    [
+        ([], GROUPS, 1),
+        ([("logs", {})], GROUPS, 1),
+        ([("logs", {"group_per_service": True})], GROUPS, 0),
+        ([("logs", {"group_per_service": False})], GROUPS, 0),
+        ([], frozenset({"/meshcert/color", "/meshcert/other/colorteller"}), 0),
+    ],
+    ids=["left out", "left out of logs", "kept", "let go", "one group"],
+)
+def test_log_groups_of_services_go_only_if_the_file_says_so(
+    changes: list[tuple[str, Any]], groups: frozenset[str], told: int
+) -> None:
+    """A month of lines is not lost by an upgrade that nobody has read about."""
+    moves = list(refused_moves(declared(*changes), OWN._replace(log_groups=groups)))
+
+    assert len(moves) == told
+    assert all("/meshcert/color/colorgateway, /meshcert/color/colorteller would be deleted" in move for move in moves)
+
+
+def test_groups_that_stay_by_themselves_are_no_loss() -> None:
+    """Those that a deploy has marked as kept leave a template with their lines."""
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/meshcert/color/a"}}
+    kept = group | {"DeletionPolicy": "RetainExceptOnCreate", "Properties": {"LogGroupName": "/meshcert/color/b"}}
+    named = group | {"Properties": {"LogGroupName": {"Ref": "Name"}}}
+
+    found = Made.of({"Resources": {"A": group, "B": kept, "C": named}}, frozenset())
+
+    assert found == (frozenset({"AWS::Logs::LogGroup"}), frozenset(), frozenset({"/meshcert/color/a"}))
+
+
 def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
