@@ -265,8 +265,8 @@ _SERVICE = {
     ),
     **dict.fromkeys(
         ("taskdefinition", "containerdefinitions", "family"),
-        "meshcert writes the task definition of a service that it makes. A service of yours keeps its own, and joins by "
-        "a sidecar: `services.NAME.attached`",
+        "meshcert writes the task definition of a service that it makes; one of yours keeps its own, and joins by a "
+        "sidecar: `services.NAME.attached`",
     ),
     **dict.fromkeys(
         ("executionrole", "executionrolearn"),
