@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from local.demo.scene import MUTUAL
 from meshcert.mesh import load_mesh
 from tests.e2e.verifying import deployment_of, findings_in, verify_aws
-from tools.aws_checks import BEFORE, CHECKS, attached, issuances
+from tools.aws_checks import BEFORE, CHECKS, attached, federation, issuances
 from tools.aws_checks.account import READS, Account
 from tools.aws_checks.deployment import Deployment
 from tools.aws_checks.verdicts import Finding, Verdict
@@ -28,12 +28,18 @@ LEFT_OPEN = {
     "rights-key",
     "rights-tagged",
 }
+# This mesh federates with nobody: tests/e2e/test_federation.py.
+OF_FEDERATION = {check.name for check in federation.CHECKS}
+READS_OF_FEDERATION = {action for action in READS if action.startswith("s3:")}
 # ACM issues to all identities of this mesh.
 OF_PRIVATE_CA = {check.name for check in issuances.CHECKS}
 READS_OF_PRIVATE_CA = {"acm-pca:GetCertificate"}
 # Its VPC, cluster, namespace and services are the mesh's own; of somebody's: tests/tools/test_aws_checks_network.py.
 OF_YOURS = {check.name for check in (*BEFORE, *attached.CHECKS)}
-READS_OF_YOURS = {action for action in READS if action.startswith("ec2:")} | {"ecs:DescribeClusters"}
+READS_OF_YOURS = {action for action in READS if action.startswith("ec2:")} | {
+    "ecs:DescribeClusters",
+    "elasticloadbalancing:DescribeTargetGroups",
+}
 
 
 def _with(findings: list[Finding], verdict: Verdict) -> set[tuple[str, str]]:
@@ -70,7 +76,8 @@ def test_a_fresh_deployment_contradicts_nothing(fresh_mesh: RunningMesh) -> None
 
     assert [finding for finding in findings if finding.verdict is Verdict.CONTRADICTED] == []
     assert {finding.check for finding in findings if finding.verdict is Verdict.UNDECIDED} == LEFT_OPEN
-    assert {finding.check for finding in findings} == {check.name for check in CHECKS} - OF_PRIVATE_CA - OF_YOURS
+    others = OF_FEDERATION | OF_PRIVATE_CA | OF_YOURS
+    assert {finding.check for finding in findings} == {check.name for check in CHECKS} - others
     assert all(finding.seen for finding in findings)
 
 
@@ -86,7 +93,7 @@ def test_the_command_needs_the_rights_it_lists_and_uses_all_of_them(fresh_mesh: 
         del finding["seen"]  # it tells which alarms are on, and the two have looked at two moments
     assert document["findings"] == expected
     assert [call for call in calls if not call["allowed"]] == []
-    assert {call["action"] for call in calls} == READS - READS_OF_PRIVATE_CA - READS_OF_YOURS
+    assert {call["action"] for call in calls} == READS - READS_OF_FEDERATION - READS_OF_PRIVATE_CA - READS_OF_YOURS
 
 
 def test_without_rights_every_question_stays_open(fresh_mesh: RunningMesh) -> None:
