@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from local.cdk import ROOT
 from meshcert.mesh import load_mesh, sidecar
 from meshcert.mesh.rendering.sidecar import container_definition, dependencies
 from tests.tools.judgements import NO, YES, assert_judged
+from tools.aws_checks import CHECKS
 from tools.aws_checks.account import READS
 from tools.aws_checks.attached import (
     ANY_IMAGE,
@@ -23,12 +25,14 @@ from tools.aws_checks.attached import (
     judge_sidecar,
     judge_ways_past,
 )
+from tools.aws_checks.deployment import Deployment
+from tools.aws_checks.granted import grants
 from tools.aws_checks.services import judge_deployments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from tools.aws_checks.verdicts import Verdict
+    from tools.aws_checks.verdicts import Finding, Verdict
 
 MESH = load_mesh(ROOT / "examples" / "own-cdk-app" / "mesh.yaml")
 FOUND = sidecar(MESH, "orders")
@@ -200,6 +204,82 @@ def test_strict_is_not_effective_while_anything_reaches_the_application_itself(f
 def test_strict_is_effective_when_nothing_does(found: WaysPast) -> None:
     """Rules for Envoy's port are the mesh's own."""
     assert_judged(judge_ways_past(found), YES, f"nothing reaches port {PORT}")
+
+
+class TheirAccount:
+    """An account with the service ``orders``, whose role of its owner's may nothing."""
+
+    def __init__(self, definition: dict[str, Any]) -> None:
+        self._definition = definition
+        self.simulated: set[str] = set()
+        self.listed: list[Mapping[str, Any]] = []
+
+    def read(self, action: str, **arguments: Any) -> Mapping[str, Any]:
+        """What AWS says."""
+        if action == "iam:SimulatePrincipalPolicy":
+            self.simulated.add(arguments["PolicySourceArn"])
+            return {"EvaluationResults": [{"EvalDecision": "implicitDeny"}]}
+        if action == "ecs:ListTasks":
+            self.listed.append(arguments)
+        statement = {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}
+        policy = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": {"Statement": [statement]}}}
+        task = {"taskDefinitionArn": "td/1", "lastStatus": "RUNNING", "healthStatus": "HEALTHY"}
+        answers: dict[str, Mapping[str, Any]] = {
+            "cloudformation:GetTemplate": {"TemplateBody": {"Resources": {"OrdersPolicy": policy}}},
+            "ecs:DescribeServices": {"services": [{"status": "ACTIVE", "taskDefinition": "td/1"}]},
+            "ecs:DescribeTaskDefinition": {"taskDefinition": self._definition},
+            "ecs:DescribeTasks": {"tasks": [task]},
+            "ecs:ListTasks": {"taskArns": ["task/1"]},
+            "secretsmanager:DescribeSecret": {"ARN": "secret"},
+        }
+        return answers[action]
+
+
+def judged_in(account: TheirAccount, check: str) -> Finding:
+    """What a check says of ``orders`` there."""
+    asked: Any = account
+    deployment = Deployment(MESH, asked, "aws", "us-west-1", "111122223333", dt.datetime.now(dt.UTC))
+    (found,) = (each for each in CHECKS if each.name == check)
+    return next(finding for finding in found.findings(deployment) if finding.subject == "orders")
+
+
+def test_rights_are_asked_of_the_role_that_the_task_definition_names() -> None:
+    """A role without the policy is told with the policy's name; nobody is told to deploy the stack again."""
+    account = TheirAccount({**as_deployed(), "taskRoleArn": "arn:aws:iam::111122223333:role/theirs"})
+
+    told = judged_in(account, "rights-task")
+
+    assert "arn:aws:iam::111122223333:role/theirs" in account.simulated
+    assert told.verdict is NO
+    assert "secretsmanager:GetSecretValue of orders: implicitDeny, should be allowed" in told.seen
+    assert told.remedy.startswith("Attach the policy meshcert-shop-us-west-1-orders")
+
+
+def test_a_task_definition_without_a_role_is_told() -> None:
+    """There is nothing that could be simulated."""
+    definition = as_deployed()
+    del definition["taskRoleArn"]
+
+    told = judged_in(TheirAccount(definition), "rights-task")
+
+    assert told.verdict is NO
+    assert "A task role of service orders does not exist. Attach the policy" in told.seen
+
+
+def test_a_policy_that_hangs_at_a_role_of_yours_is_no_fault_of_the_templates() -> None:
+    """Its template names no role; before, the command ended there."""
+    account: Any = TheirAccount(as_deployed())
+    deployment = Deployment(MESH, account, "aws", "us-west-1", "111122223333", dt.datetime.now(dt.UTC))
+
+    assert list(grants(deployment)) == []
+
+
+def test_the_tmpfs_is_that_of_the_sidecar_and_tasks_are_those_of_your_cluster() -> None:
+    """No stack of the mesh's has its task definition."""
+    account = TheirAccount(as_deployed())
+
+    assert judged_in(account, "service-tmpfs").verdict is YES
+    assert {"cluster": "own", "serviceName": "orders"} in account.listed
 
 
 def test_every_call_that_a_check_makes_is_listed() -> None:
