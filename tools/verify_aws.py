@@ -14,8 +14,9 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - cloudformation: DescribeStacks, GetTemplate, ListStackResources
 - cloudwatch: DescribeAlarms, GetMetricStatistics
 - dynamodb: GetItem
-- ec2: DescribeRouteTables, DescribeSubnets, DescribeVpcAttribute, DescribeVpcEndpoints, DescribeVpcs
-- ecs: DescribeServices, DescribeTaskDefinition, DescribeTasks, ListTasks
+- ec2: DescribeRouteTables, DescribeSecurityGroups, DescribeSubnets
+- ec2: DescribeVpcAttribute, DescribeVpcEndpoints, DescribeVpcs
+- ecs: DescribeClusters, DescribeServices, DescribeTaskDefinition, DescribeTasks, ListTasks
 - elasticloadbalancing: DescribeTargetGroups, DescribeTargetHealth
 - events: DescribeRule, ListTargetsByRule
 - iam: SimulateCustomPolicy, SimulatePrincipalPolicy

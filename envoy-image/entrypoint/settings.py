@@ -46,6 +46,10 @@ DEFAULT_START_DEADLINE_S = 60.0
 _LONGEST_START_DEADLINE_S = 3600.0
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
+_ANOTHER_IMAGE = (
+    "Its image and the mesh's deploy are of two versions of meshcert: deploy your service again, with the image that "
+    "the parameter /meshcert/MESH/sidecar/image names"
+)
 _REDEPLOY = "The services stack writes it: deploy that again"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _HIGHEST_PORT = 65535
@@ -131,11 +135,11 @@ def start_deadline_s(environ: Mapping[str, str]) -> float:
 
 
 def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> ProxySettings | None:
-    text, place = environ.get(PROXY, ""), PROXY
+    text, place, remedy = environ.get(PROXY, ""), PROXY, _REDEPLOY
     if uri := environ.get(PROXY_FROM):
         if text:
             faults.append(Fault(PROXY, f"{PROXY_FROM} is set too", _REDEPLOY))
-        text, place = stored, PROXY_FROM
+        text, place, remedy = stored, PROXY_FROM, _ANOTHER_IMAGE if uri.startswith(ROW_SCHEME) else _REDEPLOY
         if not text:
             faults.append(_not_fetched(uri))
             return None
@@ -145,10 +149,10 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
     try:
         proxy = ProxySettings.from_json(text)
     except SanInvalid as error:
-        faults.append(Fault(f"{place}.{error.place}", error.problem, _REDEPLOY))
+        faults.append(Fault(f"{place}.{error.place}", error.problem, remedy))
         return None
     except ValueError as error:
-        faults.append(Fault(place, str(error), _REDEPLOY))
+        faults.append(Fault(place, str(error), remedy))
         return None
     faults += [Fault(f"{place}.{part}", problem, _REDEPLOY) for part, problem in _inconsistencies(proxy)]
     return proxy

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from evidence.bench import (
     against,
+    attached,
     cold_import,
     data_path,
     endpoints,
@@ -56,6 +57,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         cold_import,
         fleet,
         fleet_local_aws,
+        attached,
         scale,
         importing,
         issuance,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from click.testing import CliRunner
 
+from evidence.fixtures.own_services import lines_of_app, lines_of_template
 from meshcert.aws.ecs.strategies import REFUSED
 from meshcert.cli.__main__ import cli
 from meshcert.mesh.applications.attached import Attachment
@@ -15,7 +15,6 @@ from tests.docs.pages import PAGES, ROOT, rows
 PAGE = "docs/attached.md"
 MESH = ROOT / "examples" / "own-cdk-app" / "mesh.yaml"
 TEMPLATE = (ROOT / "examples" / "own-template" / "stock.yaml").read_text()
-APP = (ROOT / "examples" / "own-cdk-app" / "own_app.py").read_text()
 
 
 def test_every_field_of_attached_is_on_the_page() -> None:
@@ -41,8 +40,7 @@ def test_every_deployment_that_is_left_to_its_owner_is_on_the_page() -> None:
 
 def test_the_templates_lines_are_those_that_the_command_prints() -> None:
     """At most 60 lines of at most 120 characters, between the marks."""
-    added = re.findall(r"^ *# meshcert\n(.*?)^ *# /meshcert\n", TEMPLATE, re.MULTILINE | re.DOTALL)
-    lines = [line for part in added for line in part.splitlines()]
+    lines = lines_of_template()
     printed = _sidecar("stock", "--cloudformation").splitlines()
 
     assert len(lines) <= 60
@@ -52,9 +50,10 @@ def test_the_templates_lines_are_those_that_the_command_prints() -> None:
 
 def test_a_cdk_app_adds_at_most_15_lines() -> None:
     """Its import, and what stands between the marks."""
-    _, added, _ = re.split(r"^ *# (?:The sidecar, from here|to here)\n", APP, flags=re.MULTILINE)
+    lines = lines_of_app()
 
-    assert len(added.splitlines()) + 1 <= 15
+    assert "import EnvoySidecar" in lines[0]
+    assert 4 <= len(lines) <= 15
 
 
 def _sidecar(*arguments: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from local.demo.scene import MUTUAL
 from meshcert.mesh import load_mesh
 from tests.e2e.verifying import deployment_of, findings_in, verify_aws
-from tools.aws_checks import BEFORE, CHECKS, federation, issuances
+from tools.aws_checks import BEFORE, CHECKS, attached, federation, issuances
 from tools.aws_checks.account import READS, Account
 from tools.aws_checks.deployment import Deployment
 from tools.aws_checks.verdicts import Finding, Verdict
@@ -34,10 +34,11 @@ READS_OF_FEDERATION = {action for action in READS if action.startswith("s3:")}
 # ACM issues to all identities of this mesh.
 OF_PRIVATE_CA = {check.name for check in issuances.CHECKS}
 READS_OF_PRIVATE_CA = {"acm-pca:GetCertificate"}
-# Its VPC and namespace are the mesh's own; of somebody's: tests/tools/test_aws_checks_network.py.
-OF_YOURS = {check.name for check in BEFORE}
+# Its VPC, cluster, namespace and services are the mesh's own; of somebody's: tests/tools/test_aws_checks_network.py.
+OF_YOURS = {check.name for check in (*BEFORE, *attached.CHECKS)}
 READS_OF_YOURS = {action for action in READS if action.startswith("ec2:")} | {
-    "elasticloadbalancing:DescribeTargetGroups"
+    "ecs:DescribeClusters",
+    "elasticloadbalancing:DescribeTargetGroups",
 }
 
 

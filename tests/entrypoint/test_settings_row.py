@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,14 @@ from entrypoint.stored_settings import fetch_settings
 from evidence.fixtures.proxies import teller
 from meshcert.contract import acknowledgements, exit_codes
 from meshcert.documents.stored_settings import LONGEST_PACKED, packed_settings
-from meshcert.errors import AwsUnavailable, MeshcertError, SettingsInvalid, SettingsNotPublished, StoredSettingsUnusable
+from meshcert.errors import (
+    AccessDenied,
+    AwsUnavailable,
+    MeshcertError,
+    SettingsInvalid,
+    SettingsNotPublished,
+    StoredSettingsUnusable,
+)
 from tests.entrypoint.test_stored_settings import Time
 
 if TYPE_CHECKING:
@@ -134,6 +142,31 @@ def test_a_row_that_makes_no_sense_is_not_believed(tmp_path: Path, row: dict[str
 
     assert exit_code_of(caught.value) == exit_codes.SETTINGS
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_task_role_without_the_policy_ends_the_start_and_the_right_is_named(tmp_path: Path) -> None:
+    """Exit code 77, which ECS shows and the lifecycle tells; not at once, for a new role's rights are late."""
+    denied = AccessDenied("dynamodb:GetItem", "meshcert-shop-routes", "AccessDeniedException")
+
+    for folder in ("late", "never"):
+        (tmp_path / folder).mkdir()
+    assert fetched(tmp_path / "late", Rows(denied, the_row())) == TEXT
+    with pytest.raises(AccessDenied, match=r"dynamodb:GetItem.*meshcert-shop-routes") as caught:
+        fetched(tmp_path / "never", Rows(denied))
+
+    assert exit_code_of(caught.value) == exit_codes.AWS_REFUSED
+
+
+@pytest.mark.parametrize("change", [{"schema": 1000}, {"a_field_of_later": 1}], ids=["schema", "field"])
+def test_a_sidecar_of_an_older_meshcert_is_told_to_take_the_newer_image(tmp_path: Path, change: dict[str, Any]) -> None:
+    """It cannot know what a field means that it does not know; tasks of before go on."""
+    document, version = packed_settings(json.dumps(json.loads(TEXT) | change))
+    text = fetched(tmp_path, Rows(the_row(version=version, document=document)))
+
+    with pytest.raises(SettingsInvalid, match="/meshcert/MESH/sidecar/image") as caught:
+        Settings.from_environ(environ(tmp_path), text)
+
+    assert exit_code_of(caught.value) == exit_codes.SETTINGS
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.aws_checks import (
     alarms,
+    attached,
     authorities,
     certificates,
     cluster,
@@ -42,6 +43,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *granted.CHECKS,
     *federation.CHECKS,
     *services.CHECKS,
+    *attached.CHECKS,
     *renewals.CHECKS,
     *alarms.CHECKS,
 )

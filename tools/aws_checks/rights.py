@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
+from meshcert.errors import IdentityMissing
 from meshcert.mesh import proxy_settings
 from tools.aws_checks.deployment import ACM, PRIVATE_CA
+from tools.aws_checks.services import task_definition
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
@@ -76,10 +78,12 @@ class RightsSeen:
 
     Args:
         reads_context: True if the simulator heeds condition keys: it allowed what a policy of our own surely allows.
+        remedy: What to do where a decision is another.
     """
 
     decisions: Sequence[Decision]
     reads_context: bool = True
+    remedy: str = "Compare the role's policies with the template (drift), and deploy the stack again"
 
 
 def _roles(deployment: Deployment) -> list[str]:
@@ -232,7 +236,14 @@ def _key(deployment: Deployment, role: str) -> RightsSeen:
 
 
 def _simulate(deployment: Deployment, role: str, cases: Sequence[Case]) -> RightsSeen:
-    return simulate(deployment, deployment.role_arn(role), cases)
+    declared = deployment.mesh.services.get(role)
+    if declared is None or not declared.attached:
+        return simulate(deployment, deployment.role_arn(role), cases)
+    policy = naming.role(deployment.name, deployment.region, role)
+    remedy = f"Attach the policy {policy} to the task role of yours, and nothing that reads more of the mesh"
+    if not (arn := task_definition(deployment, role).get("taskRoleArn")):
+        raise IdentityMissing(f"A task role of service {role}", remedy)
+    return replace(simulate(deployment, arn, cases), remedy=remedy)
 
 
 def simulate(deployment: Deployment, role_arn: str, cases: Sequence[Case]) -> RightsSeen:
@@ -294,7 +305,7 @@ def judge_rights(seen: RightsSeen) -> Judgement:
     text = "; ".join(_told(decision) for decision in wrong)
     if not too_much and all(decision.missing for decision in wrong):
         return undecided(text, "A policy asks for condition keys that only a real request has: read that policy")
-    return contradicted(text, "Compare the role's policies with the template (drift), and deploy the stack again")
+    return contradicted(text, seen.remedy)
 
 
 def _told(decision: Decision) -> str:

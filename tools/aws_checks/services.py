@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from meshcert import naming
 from meshcert.errors import IdentityMissing
+from meshcert.mesh import sidecar
+from meshcert.mesh.rendering.sidecar import container_definition
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_TTL_S = 10
 _MOST_TASKS = 100
+_REGISTER = "deploy the services stack again; register a service of yours as meshcert sidecar says"
 _EVENTS = "Look at the service's events and its stopped tasks; docs/errors.md has the exit codes"
 
 
@@ -56,7 +60,17 @@ def _services(deployment: Deployment) -> Iterable[str]:
     return deployment.mesh.services
 
 
-def _service(deployment: Deployment, name: str) -> Mapping[str, Any]:
+def _made(deployment: Deployment) -> Iterable[str]:
+    return [name for name, service in deployment.mesh.services.items() if not service.attached]
+
+
+def described(deployment: Deployment, name: str) -> Mapping[str, Any]:
+    """
+    A service of the mesh file as ECS describes it.
+
+    Raises:
+        IdentityMissing: If there is none.
+    """
     cluster, _, ecs_name = deployment.mesh.ecs_place(name).partition("/")
     answer = deployment.account.read("ecs:DescribeServices", cluster=cluster, services=[ecs_name])
     for service in answer["services"]:
@@ -66,13 +80,27 @@ def _service(deployment: Deployment, name: str) -> Mapping[str, Any]:
     raise IdentityMissing(f"Service {ecs_name} of cluster {cluster}", "Deploy it")
 
 
+def task_definition(deployment: Deployment, name: str) -> Mapping[str, Any]:
+    """The task definition that a service of the mesh file runs."""
+    read, arn = deployment.account.read, described(deployment, name)["taskDefinition"]
+    found: Mapping[str, Any] = read("ecs:DescribeTaskDefinition", taskDefinition=arn)["taskDefinition"]
+    return found
+
+
 def _tmpfs(deployment: Deployment, name: str) -> TmpfsSeen:
-    service, cluster = _service(deployment, name), deployment.mesh.cluster_name
-    definition = deployment.account.read("ecs:DescribeTaskDefinition", taskDefinition=service["taskDefinition"])
-    envoy = next(each for each in definition["taskDefinition"]["containerDefinitions"] if each["name"] == "envoy")
-    arns = deployment.account.read("ecs:ListTasks", cluster=cluster, serviceName=name)["taskArns"][:_MOST_TASKS]
+    service, (cluster, _, ecs_name) = described(deployment, name), deployment.mesh.ecs_place(name).partition("/")
+    definition = task_definition(deployment, name)
+    envoy = next((each for each in definition["containerDefinitions"] if each["name"] == naming.ENVOY_CONTAINER), None)
+    if envoy is None:
+        raise IdentityMissing(f"Container {naming.ENVOY_CONTAINER} of service {ecs_name}", "Deploy the service with it")
+    arns = deployment.account.read("ecs:ListTasks", cluster=cluster, serviceName=ecs_name)["taskArns"][:_MOST_TASKS]
     tasks = deployment.account.read("ecs:DescribeTasks", cluster=cluster, tasks=arns)["tasks"] if arns else []
     current = [task for task in tasks if task["taskDefinitionArn"] == service["taskDefinition"]]
+    if deployment.mesh.services[name].attached:
+        # Its task definition is in no stack of the mesh's.
+        wanted = sidecar(deployment.mesh, name)
+        printed = container_definition(wanted, wanted.containers[0], "", deployment.region)
+        return TmpfsSeen(printed["linuxParameters"]["tmpfs"], envoy, current)
     family = f"meshcert-{deployment.name}-{name}"
     for declared in deployment.declared("services", "AWS::ECS::TaskDefinition").values():
         if declared["Family"] == family:
@@ -82,7 +110,7 @@ def _tmpfs(deployment: Deployment, name: str) -> TmpfsSeen:
 
 
 def _registrations(deployment: Deployment, name: str) -> list[Mapping[str, Any]]:
-    registries = _service(deployment, name).get("serviceRegistries", [])
+    registries = described(deployment, name).get("serviceRegistries", [])
     ids = [registry["registryArn"].rsplit("/", 1)[-1] for registry in registries]
     return [deployment.account.read("servicediscovery:GetService", Id=each)["Service"] for each in ids]
 
@@ -93,7 +121,7 @@ def _discovered(deployment: Deployment) -> Iterable[str]:
 
 def _discovery(deployment: Deployment, name: str) -> DiscoverySeen:
     read, mesh = deployment.account.read, deployment.mesh
-    registrations, running = _registrations(deployment, name), int(_service(deployment, name)["runningCount"])
+    registrations, running = _registrations(deployment, name), int(described(deployment, name)["runningCount"])
     if not registrations:
         return DiscoverySeen(mesh.http_name, "", None, running)
     namespace = read("servicediscovery:GetNamespace", Id=registrations[0]["NamespaceId"])["Namespace"]
@@ -110,7 +138,7 @@ def _balanced(deployment: Deployment) -> Iterable[str]:
 def _targets(deployment: Deployment, name: str) -> list[Mapping[str, Any]]:
     return [
         target
-        for balancer in _service(deployment, name)["loadBalancers"]
+        for balancer in described(deployment, name)["loadBalancers"]
         for target in deployment.account.read(
             "elasticloadbalancing:DescribeTargetHealth", TargetGroupArn=balancer["targetGroupArn"]
         )["TargetHealthDescriptions"]
@@ -144,22 +172,32 @@ def judge_tmpfs(seen: TmpfsSeen) -> Judgement:
 
 def judge_steady(service: Mapping[str, Any]) -> Judgement:
     """Judge whether a service has one finished deployment with all its tasks, and no rollback by ECS."""
-    deployments = service["deployments"]
-    states = ", ".join(str(each.get("rolloutState", each["status"])) for each in deployments)
-    text = f"{service['runningCount']} of {service['desiredCount']} tasks, deployments: {states}"
+    text = _states(service)
     breaker = service.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
     if not breaker.get("enable") or breaker.get("rollback"):
         return contradicted(
             f"{text}; circuit breaker {dict(breaker)}",
             "ECS's rollback reads the same secret again: deploy the stack again",
         )
+    judged = judge_deployments(service)
+    return replace(judged, seen=f"{judged.seen}; circuit breaker on, no rollback")
+
+
+def judge_deployments(service: Mapping[str, Any]) -> Judgement:
+    """Judge whether a service has one finished deployment with all its tasks."""
+    text, deployments = _states(service), service["deployments"]
     if any(each.get("rolloutState") == "FAILED" for each in deployments):
         return contradicted(text, _EVENTS)
     if len(deployments) > 1 or any(each.get("rolloutState") == "IN_PROGRESS" for each in deployments):
         return undecided(text, "A deployment is under way: run this again")
     if service["runningCount"] != service["desiredCount"]:
         return contradicted(text, _EVENTS)
-    return confirmed(f"{text}; circuit breaker on, no rollback")
+    return confirmed(text)
+
+
+def _states(service: Mapping[str, Any]) -> str:
+    states = ", ".join(str(each.get("rolloutState", each["status"])) for each in service["deployments"])
+    return f"{service['runningCount']} of {service['desiredCount']} tasks, deployments: {states}"
 
 
 def judge_registrations(registrations: Sequence[Mapping[str, Any]]) -> Judgement:
@@ -168,13 +206,13 @@ def judge_registrations(registrations: Sequence[Mapping[str, Any]]) -> Judgement
     text = ", ".join(f"{record['Type']} {record['TTL']} s" for record in records) or "not in Cloud Map"
     if records and all(record["Type"] == "A" and record["TTL"] <= LONGEST_TTL_S for record in records):
         return confirmed(text)
-    return contradicted(text, "Callers would go on connecting to stopped tasks: deploy the services stack again")
+    return contradicted(text, f"Callers would go on connecting to stopped tasks: {_REGISTER}")
 
 
 def judge_discovery(seen: DiscoverySeen) -> Judgement:
     """Judge whether callers ask for the right namespace, and find every running task."""
     if seen.instances is None:
-        return contradicted("not in Cloud Map", "Nobody finds its tasks: deploy the services stack again")
+        return contradicted("not in Cloud Map", f"Nobody finds its tasks: {_REGISTER}")
     text = f"HTTP name {seen.http_name}; {seen.instances} instances, {seen.running} tasks run"
     if seen.http_name != seen.declared:
         return contradicted(text, f"Callers ask for {seen.declared}: write http_name: {seen.http_name} below mesh")
@@ -210,8 +248,8 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(
         "service-steady",
         "A service is steady; ECS stops a bad deployment but does not roll it back",
-        _services,
-        _service,
+        _made,
+        described,
         judge_steady,
     ),
     Check(

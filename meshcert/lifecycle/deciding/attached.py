@@ -1,5 +1,7 @@
 """
-What is different with services of the user's: new settings, and rollouts that their owners alone begin. Pure.
+What is different with services of the user's. Pure.
+
+New settings, rollouts that their owners alone begin, and starts that fail because of what their owners deploy.
 
 Tasks of attached services read their settings at their start, and a rollout brings new ones.
 """
@@ -54,6 +56,18 @@ def take_over_settings(seen: Observation, memory: Memory, service: Workload, pol
         text = f"the deployment of {service.name} failed: again later"
         return Concern(waiting(text, service=service.name, again_s=left_s), findings)
     return Concern(step, findings)
+
+
+def failing_starts(service: Workload) -> tuple[Finding, ...]:
+    """
+    What a person is told of a rollout whose instances fail for another reason than the certificate.
+
+    It is mostly not ours, and nobody else here would tell: its instances end before they could acknowledge anything.
+    """
+    if not service.excused:
+        return ()
+    detail = f"{service.name}: {service.excused[-1]}; meshcert sidecar {service.name} says what its task needs"
+    return (Finding(Kind.DEPLOYMENT_FAILING, detail),)
 
 
 def left_to_its_owner(concern: Concern, service: Workload) -> Concern:

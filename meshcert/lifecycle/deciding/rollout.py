@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from meshcert.lifecycle.deciding.attached import left_to_its_owner, take_over_settings
+from meshcert.lifecycle.deciding.attached import failing_starts, left_to_its_owner, take_over_settings
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
@@ -51,6 +51,7 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
         concern = left_to_its_owner(concern, service)
         # For each service, not for all together: a service whose step is refused does not hold up the others.
         concern = held_back(concern, memory, seen, policy)
+        findings += failing_starts(service) if use.attached else ()
         findings += concern.findings
         failing += concern.failing
         if concern.step and (step is None or (concern.step.acts and not step.acts and not held_up)):

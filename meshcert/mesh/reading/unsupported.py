@@ -18,14 +18,15 @@ _NO_ROLE = (
 _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"
 _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"
+_YOURS = "a service of yours, with its own task definition, has them and joins by a sidecar: `services.NAME.attached`"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
 _ENVIRONMENT = (
     "Write `services.NAME.application.environment`, and what is secret as `services.NAME.application.secrets`"
 )
 _COMMAND = "Write `services.NAME.application.command`"
 _ONE_CONTAINER = (
-    "A task has Envoy and one application; run other containers as services of their own. "
-    "One that gives Envoy its certificates: `services.NAME.proxy.agent`"
+    "A task that meshcert makes has Envoy and one application. Run other containers as services of their own, or: "
+    f"{_YOURS}. One that gives Envoy its certificates: `services.NAME.proxy.agent`"
 )
 _HEALTH = (
     "The application is asked, and the service says how: `services.NAME.application.health_check`; "
@@ -197,7 +198,7 @@ _APPLICATION = {
     ),
     **dict.fromkeys(
         ("ulimits", "linuxparameters", "sysctls", "systemcontrols", "privileged"),
-        "Fargate's defaults hold; nothing is to be set",
+        f"Fargate's defaults hold in tasks that meshcert makes; {_YOURS}",
     ),
     "capabilities": "To take all of them away: `services.NAME.application.drop_capabilities`",
     "dockerfile": "The file Dockerfile of the folder is built: `services.NAME.application.image`",
@@ -240,7 +241,7 @@ _SERVICE = {
             "spot",
             "requirescompatibilities",
         ),
-        "Tasks run on Fargate, on demand",
+        f"Tasks that meshcert makes run on Fargate, on demand. Other launch types and Spot: {_YOURS}",
     ),
     **dict.fromkeys(
         ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _YOUR_NETWORK
@@ -255,7 +256,8 @@ _SERVICE = {
         "ECS's rolling deployments: `services.NAME.minimum_healthy_percent`, `services.NAME.maximum_percent`",
     ),
     **dict.fromkeys(
-        ("enableexecutecommand", "executecommand"), "ECS Exec is off: a shell in the task would be the service"
+        ("enableexecutecommand", "executecommand"),
+        f"ECS Exec is off, for a shell in the task would be the service; {_YOURS}",
     ),
     **dict.fromkeys(
         ("serviceconnect", "serviceconnectconfiguration", "serviceregistries", "servicediscovery"),
@@ -263,7 +265,8 @@ _SERVICE = {
     ),
     **dict.fromkeys(
         ("taskdefinition", "containerdefinitions", "family"),
-        "meshcert writes the task definition; yours cannot be given",
+        "meshcert writes the task definition of a service that it makes; one of yours keeps its own, and joins by a "
+        "sidecar: `services.NAME.attached`",
     ),
     **dict.fromkeys(
         ("executionrole", "executionrolearn"),

@@ -53,6 +53,7 @@ class Deployment:
     state: RolloutState = RolloutState.IN_PROGRESS
     failed_tasks: int = 0
     failures: list[str] = field(default_factory=list)
+    excused: list[str] = field(default_factory=list)
     starts_at: dt.datetime | None = None
 
 
@@ -137,6 +138,7 @@ class SimulatedEcs:
             Rollout(newest.id, newest.state, newest.failed_tasks),
             WORDS,
             tuple(newest.failures),
+            tuple(newest.excused),
             refusal=service.refusal,
         )
 

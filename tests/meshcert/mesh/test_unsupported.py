@@ -60,8 +60,14 @@ TRIED = [
     ("services.colorteller.replicas", "services.NAME.desired_count"),
     ("services.colorteller.auto_scaling", "services.NAME.scaler"),
     ("services.colorteller.launchType", "Fargate"),
+    ("services.colorteller.launchType", "services.NAME.attached"),
+    ("services.colorteller.capacityProviderStrategy", "services.NAME.attached"),
+    ("services.colorteller.application.sidecars", "services.NAME.attached"),
+    ("services.colorteller.application.ulimits", "services.NAME.attached"),
+    ("services.colorteller.taskDefinition", "services.NAME.attached"),
     ("services.colorteller.security-groups", "security groups of their own"),
     ("services.colorteller.enableExecuteCommand", "ECS Exec"),
+    ("services.colorteller.enableExecuteCommand", "services.NAME.attached"),
 ]
 """A key in a place, and part of what is said about it."""
 

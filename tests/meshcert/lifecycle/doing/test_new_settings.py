@@ -11,7 +11,7 @@ from meshcert.identity import ServiceUse
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.memory import BegunRollout, Memory
 from meshcert.proxy import RotationMode
-from tests.meshcert.lifecycle.runs import kinds
+from tests.meshcert.lifecycle.runs import kinds, steps
 from tests.meshcert.lifecycle.world import MINUTE
 from tests.meshcert.lifecycle.world import LifecycleWorld as World
 
@@ -116,6 +116,22 @@ def test_where_only_the_owner_deploys_a_person_is_told_and_nothing_begins() -> N
     assert kinds(result) == {Kind.DEPLOYMENT_FAILING}
     until_settled(world)
     assert world.ecs.deployments_begun == []
+
+
+def test_tasks_of_the_owners_that_cannot_start_are_told_and_no_version_goes_back() -> None:
+    """A task role without the policy, an image of another meshcert: the first is told, until a deployment is well."""
+    world = world_of(RotationMode.RELOAD)
+    service = world.ecs.services["orders"]
+    world.ecs._deploy(service)
+    service.deployments[-1].excused.append("Essential container in task exited; envoy exited with 77")
+
+    result = world.look()
+
+    assert result.plan
+    (told,) = [finding.detail for finding in result.plan.findings if finding.kind is Kind.DEPLOYMENT_FAILING]
+    assert "envoy exited with 77" in told
+    assert "meshcert sidecar orders says" in told
+    assert steps(result) == []
 
 
 def test_the_memory_of_a_rollout_for_a_version_reads_as_before() -> None:
