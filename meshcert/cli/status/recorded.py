@@ -95,10 +95,14 @@ def recorded(account: Account) -> Survey:
             unreadable[identity.identity] = str(identity)
             continue
         try:
-            sights.append(_sight(account, identity, memories.get(identity.name), now))
-        except (LookupError, ValueError) as error:
+            sight = _sight(account, identity, memories.get(identity.name), now)
+            # Whoever wrote the row may have written anything: whatever comes of it is one line about this identity.
+            sight.document()
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             why = f"what its last look wrote is of another version of meshcert ({type(error).__name__}); use --live"
             unreadable[identity.name] = why
+        else:
+            sights.append(sight)
     return Survey(tuple(sorted(sights, key=_urgency)), unreadable, live=False)
 
 
