@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshcert.errors import IdentityUnreadable
     from meshcert.proxy import RotationMode
     from meshcert.san import San
 
@@ -107,6 +108,14 @@ class Declared(Protocol):
 
     def names(self) -> Iterator[str]:
         """The names of all identities, page by page."""
+        ...
+
+
+class DeclaredAtOnce(Declared, Protocol):
+    """The same, and all identities in a few calls."""
+
+    def all(self) -> Iterator[Identity | IdentityUnreadable]:
+        """All identities, page by page; in the place of one whose row makes no sense, why."""
         ...
 
 

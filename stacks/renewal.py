@@ -240,7 +240,7 @@ class RenewalStack(Stack):
             role,
             [
                 rights.table("ReadIdentities", naming.identities_table(mesh), "dynamodb:GetItem", "dynamodb:Scan"),
-                rights.table("ReadLifecycle", naming.lifecycle_table(mesh), "dynamodb:GetItem"),
+                rights.table("ReadLifecycle", naming.lifecycle_table(mesh), "dynamodb:GetItem", "dynamodb:Scan"),
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
                 *self._reads_of_settings(),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),

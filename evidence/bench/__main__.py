@@ -30,6 +30,7 @@ from evidence.bench.against import CommitUnknown
 from evidence.bench.cold_import import ImportFailed
 from evidence.bench.image import ImageFailed
 from evidence.bench.load_generator import LoadFailed
+from evidence.bench.recorded_status import StatusFailed
 from evidence.bench.report import ReportUnreadable, add_figures, read_report
 from evidence.bench.rotation import RotationFailed
 from evidence.bench.scale import SynthesisFailed
@@ -74,6 +75,7 @@ FAILED = (
     ReportUnreadable,
     RotationFailed,
     StartFailed,
+    StatusFailed,
     SynthesisFailed,
 )
 DEFAULT_ROUNDS = 15

@@ -86,6 +86,10 @@ class InMemoryLifecycle:
         row = self.rows.get(identity)
         return Memory.from_json(row.memory) if row and row.memory else Memory()
 
+    def memories(self) -> dict[str, Memory]:
+        """Scan."""
+        return {name: self.memory(name) for name in self.rows}
+
     def _own(self, lease: Lease) -> Row:
         row = self.rows.get(lease.identity)
         if row is None or row.owner != lease.owner:
@@ -184,3 +188,8 @@ class InMemoryIdentities:
     def names(self) -> Iterator[str]:
         """Scan."""
         return iter(list(self.rows))
+
+    def all(self) -> Iterator[Identity | IdentityUnreadable]:
+        """Scan."""
+        for name, identity in list(self.rows.items()):
+            yield IdentityUnreadable(name, "it makes no sense") if name in self.unreadable else identity

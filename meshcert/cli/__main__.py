@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -33,11 +33,9 @@ from meshcert.cli.options import (
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
-from meshcert.cli.status.bundles import bundles_seen, show_bundles
-from meshcert.cli.status.files import files_served, show_files
-from meshcert.cli.status.shown import show_status
+from meshcert.cli.status.command import status
 from meshcert.cli.survey import require_declared, sight, survey, usage
-from meshcert.cli.terminal import SCHEMA, tell, tell_aside, tell_fault, tell_json, tell_usage
+from meshcert.cli.terminal import print_json, tell, tell_aside, tell_fault, tell_usage
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.orders import COMPROMISED
 
@@ -92,36 +90,9 @@ def plan(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, offl
     if as_document:
         identities = [one.document() for one in surveyed.sights]
         document = month.document() if month else None
-        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), month=document)
+        print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), month=document)
     else:
         screen.show_plan(Screen(), mesh, surveyed, month, unsettled_only=unsettled_only)
-    sys.exit(surveyed.exit_code)
-
-
-@cli.command(short_help="What is declared, issued, published and served, by task.", epilog=needs("status"))
-@names_argument
-@unsettled_option
-@json_option
-@mesh_option
-@click.pass_obj
-def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as_document: bool) -> None:
-    """
-    What is declared, issued, published and served.
-
-    For each identity, and for each task that serves it: version, serial number, time left, how much of the lifetime is
-    gone, what is wrong and what to do. Of a whole mesh with federation also its SPIFFE bundles, by the mesh file.
-    """
-    mesh = chosen.account()
-    surveyed = survey(mesh, names, tell_aside)
-    served = files_served(mesh, chosen.services_of_files()) if surveyed.whole else []
-    bundles = bundles_seen(mesh, chosen.declared() if surveyed.whole else None)
-    if as_document:
-        identities = [one.document() for one in surveyed.sights]
-        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), files=served, bundles=bundles)
-    else:
-        show_status(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
-        show_files(Screen(), served, mesh.observers.clock.now())
-        show_bundles(Screen(), bundles, mesh.observers.clock.now())
     sys.exit(surveyed.exit_code)
 
 
@@ -174,7 +145,7 @@ def history(chosen: ChosenMesh, name: str, since: str, *, as_document: bool) -> 
     if not entries:
         require_declared(mesh, name)
     if as_document:
-        _print_json(mesh, identity=name, since=begin, entries=[asdict(entry) for entry in entries])
+        print_json(mesh, identity=name, since=begin, entries=[asdict(entry) for entry in entries])
     elif entries:
         screen.show_history(Screen(), entries)
     else:
@@ -194,12 +165,13 @@ def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
     texts = {key: str(answer.get(key, "")) for key in ("subject", "version_id", "serial_number", "not_after")}
     verdict = {"identity": name, **texts, "faults": list(answer.get("faults", ()))}
     if as_document:
-        _print_json(mesh, **verdict)
+        print_json(mesh, **verdict)
     else:
         screen.show_verdict(Screen(), verdict)
     sys.exit(exit_codes.NEEDS_A_PERSON if verdict["faults"] else exit_codes.SETTLED)
 
 
+cli.add_command(status)
 cli.add_command(credentials)
 cli.add_command(mesh_file.check)
 cli.add_command(mesh_file.schema)
@@ -227,7 +199,7 @@ def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, 
     after = watch.follow(wait_s) if wait_s else None
     if as_document:
         shown = after.document() if after else None
-        _print_json(mesh, order=order, identity=name, message_id=message, after=shown, **told)
+        print_json(mesh, order=order, identity=name, message_id=message, after=shown, **told)
     elif after is None:
         say(f"`meshcert status {name}` and `meshcert history {name}` tell what comes of it")
     elif watch.is_done(after):
@@ -244,11 +216,6 @@ def _tell_futile(order: str, name: str) -> int:
         f"`meshcert renew {name}` makes a new one"
     )
     return exit_codes.NEEDS_A_PERSON
-
-
-def _print_json(mesh: Account, **content: Any) -> None:
-    head = {"schema": SCHEMA, "mesh": mesh.mesh, "region": mesh.region, "at": mesh.observers.clock.now()}
-    tell_json(head | content)
 
 
 def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] = connect) -> int:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from meshcert.federation.ports import FetchNote, StoredBundle
-    from meshcert.identity import Declared
+    from meshcert.identity import DeclaredAtOnce
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observation import FileServed
@@ -55,6 +55,10 @@ class Remembered(Protocol):
 
     def memory(self, identity: str) -> Memory:
         """The memory of an identity; empty for one that was never looked at."""
+        ...
+
+    def memories(self) -> Mapping[str, Memory]:
+        """The memories of all identities, by name, in a few calls."""
         ...
 
 
@@ -121,7 +125,7 @@ class Account:
 
     mesh: str
     region: str
-    declared: Declared
+    declared: DeclaredAtOnce
     observers: Observers
     remembered: Remembered
     orders: Orders

@@ -151,6 +151,18 @@ json_option = click.option("--json", "as_document", is_flag=True, help="A JSON d
 unsettled_option = click.option(
     "--unsettled", "unsettled_only", is_flag=True, help="Show only identities that are not settled."
 )
+live_option = click.option(
+    "--live/--recorded",
+    "live",
+    default=None,
+    help="Ask AWS now, or read what the last looks wrote; left out: the first, but of a whole mesh of more than 50.",
+)
+match_option = click.option(
+    "--match", default="*", metavar="PATTERN", help="Only identities whose name matches, for example 'orders-*'."
+)
+page_option = click.option(
+    "--page", default=1, type=click.IntRange(min=1), help="Of --recorded: the page of 50 identities, from 1."
+)
 offline_option = click.option(
     "--offline", is_flag=True, help="Check and price the mesh file (--mesh FILE); AWS is not asked."
 )

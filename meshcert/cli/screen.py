@@ -143,7 +143,7 @@ def head(screen: Screen, account: Account, surveyed: Survey) -> None:
     states = [STATES[exit_code(sight)] for sight in surveyed.sights]
     counts = {state: states.count(state) for state in dict.fromkeys(STATES.values())}
     told = [
-        (f", {count} {words if count == 1 else _OF_SEVERAL.get(words, words)}", style)
+        (f", {count:,} {words if count == 1 else _OF_SEVERAL.get(words, words)}", style)
         for (words, style), count in counts.items()
     ]
     parts = [part for part, count in zip(told, counts.values(), strict=True) if count]

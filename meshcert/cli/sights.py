@@ -11,6 +11,7 @@ from meshcert.lifecycle.deciding.renewing import due_fraction
 from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from meshcert.lifecycle.deciding.plan import Plan
@@ -35,12 +36,14 @@ class Sight:
         seen: Its state.
         memory: Its memory, with this look.
         plan: What the renewal function would do next.
+        looked_at: When the renewal function took the look that the tables tell of; None if this command has looked.
     """
 
     seen: Observation
     memory: Memory
     plan: Plan
     policy: Policy
+    looked_at: dt.datetime | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +59,7 @@ class Sight:
         compromise = self.memory.compromise
         return {
             "identity": self.name,
+            "looked_at": self.looked_at,
             "settled": self.plan.settled,
             "next": _step(self.plan.step),
             "waits": [_step(wait) for wait in self.plan.waits],
@@ -63,7 +67,7 @@ class Sight:
                 {
                     "kind": str(finding.kind),
                     "detail": finding.detail,
-                    "remedy": _YOURS.get(finding.kind, finding.remedy),
+                    "remedy": finding.remedy if self.looked_at else _YOURS.get(finding.kind, finding.remedy),
                 }
                 for finding in self.plan.findings
             ],

@@ -47,11 +47,13 @@ class Survey:
         sights: The identities, in the order asked for.
         unreadable: Identities that nothing can be said about, and why: one of them hides none of the others.
         whole: Whether these are all identities of the mesh.
+        live: Whether AWS was asked now; otherwise it is what the last looks have left in the tables.
     """
 
     sights: tuple[Sight, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     whole: bool = True
+    live: bool = True
 
     @property
     def exit_code(self) -> int:
@@ -59,10 +61,11 @@ class Survey:
         found = {exit_code(sight) for sight in self.sights}
         if self.unreadable:
             found.add(exit_codes.NEEDS_A_PERSON)
-        return next((code for code in _GRAVEST_FIRST if code in found), exit_codes.SETTLED)
+        return next((code for code in GRAVEST_FIRST if code in found), exit_codes.SETTLED)
 
 
-_GRAVEST_FIRST = (exit_codes.NEEDS_A_PERSON, exit_codes.REFUSED, exit_codes.UNAVAILABLE, exit_codes.UNSETTLED)
+GRAVEST_FIRST = (exit_codes.NEEDS_A_PERSON, exit_codes.REFUSED, exit_codes.UNAVAILABLE, exit_codes.UNSETTLED)
+"""Exit codes for identities that are not settled, the most serious first."""
 
 
 def survey(account: Account, names: Sequence[str], tell: Callable[[str], None]) -> Survey:
@@ -77,7 +80,7 @@ def survey(account: Account, names: Sequence[str], tell: Callable[[str], None]) 
         IdentityMissing: If one of the names is not declared, or the mesh is not deployed.
         MeshcertError: If the tables cannot be read.
     """
-    chosen = list(dict.fromkeys(names)) or sorted(_declared(account))
+    chosen = list(dict.fromkeys(names)) or sorted(declared_names(account))
     pace = _Pace(account.pauses, len(chosen), tell)
     seen: list[Sight | str] = []
     looks: deque[Future[Sight | str]] = deque()
@@ -122,7 +125,7 @@ def require_declared(account: Account, name: str) -> None:
     try:
         identity = account.declared.find(name)
     except IdentityMissing as error:
-        raise _not_deployed(account) from error
+        raise not_deployed(account) from error
     if identity is None:
         raise _undeclared(account, name)
 
@@ -205,11 +208,18 @@ class _Pace:
         self._taken += 1
 
 
-def _declared(account: Account) -> list[str]:
+def declared_names(account: Account) -> list[str]:
+    """
+    The names of all identities, in no order.
+
+    Raises:
+        IdentityMissing: If the mesh is not deployed.
+        MeshcertError: If the table cannot be read.
+    """
     try:
         return list(account.declared.names())
     except IdentityMissing as error:
-        raise _not_deployed(account) from error
+        raise not_deployed(account) from error
 
 
 def _sight(account: Account, name: str) -> Sight | None:
@@ -218,7 +228,7 @@ def _sight(account: Account, name: str) -> Sight | None:
         identity = account.declared.find(name)
         memory = account.remembered.memory(name)
     except IdentityMissing as error:
-        raise _not_deployed(account) from error
+        raise not_deployed(account) from error
     if identity is None:
         return None
     seen = observe(identity, memory, account.observers)
@@ -243,7 +253,8 @@ def _sight_or_fault(account: Account, name: str) -> Sight | str:
     return _NO_ROW if seen is None else seen
 
 
-def _not_deployed(account: Account) -> IdentityMissing:
+def not_deployed(account: Account) -> IdentityMissing:
+    """The error for a mesh whose tables are missing."""
     tables = f"{naming.identities_table(account.mesh)} and {naming.lifecycle_table(account.mesh)}"
     return IdentityMissing(
         f"the mesh {account.mesh} in {account.region}",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from meshcert.cli.account import Account
+
 SCHEMA = 1
 """Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
 
@@ -56,3 +58,9 @@ def tell_fault(kind: type[BaseException], error: BaseException, where: Traceback
 def tell_json(document: Any) -> None:
     """Write a JSON document to standard output, for scripts; JSON escapes what a terminal would obey."""
     click.echo(json.dumps(document, indent=2, default=dt.datetime.isoformat))
+
+
+def print_json(mesh: Account, **content: Any) -> None:
+    """Print a document about a mesh, which says which one and when it was made."""
+    head = {"schema": SCHEMA, "mesh": mesh.mesh, "region": mesh.region, "at": mesh.observers.clock.now()}
+    tell_json(head | content)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.bounded_json import read_json
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
+from meshcert.lifecycle.last_look import LastLook, read_last_look
 from meshcert.lifecycle.orders import RENEW, ROLL_BACK, Order
 from meshcert.lifecycle.stored_values import plain, read_named, read_optional, read_record, read_texts, read_time
 
@@ -155,6 +156,7 @@ class Memory:
         compromise: What is known of a compromised key; None if nobody ever said so.
         waiting: Further orders about compromised keys, which come after ``order``: each may be about other versions.
         authorities: The CA of each ACM certificate that ``certificates`` names; Private CA's own names say theirs.
+        last_look: What the latest look ended with; None if none has told, as before this was written.
     """
 
     publication: CurrentVersion | None = None
@@ -169,6 +171,7 @@ class Memory:
     compromise: KeyCompromise | None = None
     waiting: tuple[Order, ...] = ()
     authorities: dict[str, str] = field(default_factory=dict)
+    last_look: LastLook | None = None
 
     def knowing(
         self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = (), authority: str = ""
@@ -284,6 +287,7 @@ class Memory:
                 compromise=read_optional(KeyCompromise, compromise),
                 waiting=tuple(read_record(Order, order) for order in document.get("waiting", ())),
                 authorities=dict(zip(authorities, read_texts(authorities.values()), strict=True)),
+                last_look=read_last_look(document.get("last_look")),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()

@@ -126,6 +126,13 @@ def replaced(demo: PlayedDemo, unnoticed: Ended) -> tuple[str, SteadyClient]:
 
 
 @pytest.fixture(scope="module")
+def told_from_tables(demo: PlayedDemo, leaked: Ended) -> Ended:
+    """An operator asks what the last looks have found, as of a large mesh."""
+    assert leaked.document
+    return demo.operator.run("status", "--recorded", "--json")
+
+
+@pytest.fixture(scope="module")
 def leaked(demo: PlayedDemo, replaced: tuple[str, SteadyClient]) -> Ended:
     """An operator says that the teller's key has leaked, and waits until the old certificate is revoked."""
     assert replaced
@@ -241,6 +248,14 @@ def test_an_operator_has_a_leaked_keys_certificates_revoked_with_the_operator_ro
     assert "its CA writes no revocation list, so peers accept the old key until 20" in leaked.err
 
 
+def test_what_the_last_looks_have_found_is_read_from_the_tables(told_from_tables: Ended) -> None:
+    """By the operator role's right to read them whole."""
+    document = told_from_tables.document
+
+    assert {one["identity"] for one in document["identities"]} == {GATEWAY, TELLER}
+    assert all(one["looked_at"] and one["published"]["version"] for one in document["identities"])
+
+
 def _used_with_routes(demo: PlayedDemo, role: str) -> set[Grant]:
     """
     What the functions do where routes stand outside task definitions, which they do not here.
@@ -252,7 +267,7 @@ def _used_with_routes(demo: PlayedDemo, role: str) -> set[Grant]:
     return {Grant(action, table) for action in actions}
 
 
-@pytest.mark.usefixtures("leaked")
+@pytest.mark.usefixtures("leaked", "told_from_tables")
 @pytest.mark.parametrize("owner", ROLES)
 def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner: str) -> None:
     """Granted = used, action by action and resource by resource: what nobody needed would be a right too many."""
@@ -263,7 +278,7 @@ def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner:
     assert set(unused(role.grants(), role.decisions())) == elsewhere
 
 
-@pytest.mark.usefixtures("leaked")
+@pytest.mark.usefixtures("leaked", "told_from_tables")
 @pytest.mark.parametrize("owner", ROLES)
 def test_no_role_was_ever_refused_what_it_needs(demo: PlayedDemo, owner: str) -> None:
     """Over deploys, renewals, roll backs and an operator's commands, none of the product's calls was denied."""

@@ -230,6 +230,8 @@ def test_the_operator_reads_orders_and_has_keys_verified(templates: Templates) -
         "sqs:GetQueueUrl",
         "sqs:SendMessage",
     }
+    scanned = [f"table/meshcert-color-{table}" for table in ("identities", "lifecycle")]
+    assert sorted(_on(templates, "Operator", "dynamodb:Scan")) == scanned
     assert _on(templates, "Operator", "sqs:SendMessage") == ["meshcert-color-orders"]
     assert _on(templates, "Operator", "logs:FilterLogEvents") == ["log-group:/meshcert/color/audit:*"]
 

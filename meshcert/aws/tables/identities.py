@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
-from meshcert.aws.tables.rows import forget_owned, set_attributes
+from meshcert.aws.tables.rows import every_row, forget_owned, set_attributes
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import IdentityUnreadable
 from meshcert.identity import IDENTITY_SCHEMA, Identity, IssuerName, ServiceUse
@@ -99,18 +99,23 @@ class Identities:
 
     def names(self) -> Iterator[str]:
         """See :meth:`meshcert.identity.Declared.names`."""
-        question: dict[str, Any] = {
-            "ProjectionExpression": "#name, #schema",
-            "ExpressionAttributeNames": {"#name": "name", "#schema": "schema"},
-        }
-        while True:
-            with aws_errors("dynamodb:Scan", "identities"):
-                answer = self._table.scan(**question)
-            # Rows of an unknown schema belong to another version of meshcert.
-            yield from (row["name"] for row in answer["Items"] if row.get("schema") == IDENTITY_SCHEMA)
-            if "LastEvaluatedKey" not in answer:
-                return
-            question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        rows = every_row(
+            self._table,
+            "identities",
+            ProjectionExpression="#name, #schema",
+            ExpressionAttributeNames={"#name": "name", "#schema": "schema"},
+        )
+        # Rows of an unknown schema belong to another version of meshcert.
+        yield from (row["name"] for row in rows if row.get("schema") == IDENTITY_SCHEMA)
+
+    def all(self) -> Iterator[Identity | IdentityUnreadable]:
+        """See :meth:`meshcert.identity.DeclaredAtOnce.all`."""
+        for row in every_row(self._table, "identities"):
+            if row.get("schema") == IDENTITY_SCHEMA:
+                try:
+                    yield _read(row["name"], row, self._mesh)
+                except IdentityUnreadable as error:
+                    yield error
 
 
 def _service_row(use: ServiceUse) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
+from meshcert.aws.tables.rows import every_row
 from meshcert.errors import LeaseLost
 from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.ports import Lease
@@ -141,6 +142,21 @@ class LifecycleRows:
             An empty memory if there is no row, or if the row cannot be read.
         """
         return _memory(self._row(identity))
+
+    def memories(self) -> dict[str, Memory]:
+        """
+        The memories of all identities, by name, in a few calls; they may be seconds old.
+
+        Raises:
+            MeshcertError: If the table cannot be read.
+        """
+        rows = every_row(
+            self._table,
+            "lifecycle",
+            ProjectionExpression="#name, #memory",
+            ExpressionAttributeNames={name: _NAMES[name] for name in ("#name", "#memory")},
+        )
+        return {row["name"]: _memory(row) for row in rows}
 
     def _row(self, identity: str) -> Mapping[str, Any]:
         with aws_errors("dynamodb:GetItem", identity):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
-from meshcert.errors import PublicationRaced
+from meshcert.errors import AwsUnavailable, PublicationRaced
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+_MOST_PAGES = 200
 
 
 def set_attributes(
@@ -48,6 +50,29 @@ def set_attributes(
             if error_code(exc) == "ConditionalCheckFailedException":
                 raise PublicationRaced(resource, before[0] if before else "") from None
             raise
+
+
+def every_row(table: Any, resource: str, **question: Any) -> Iterator[dict[str, Any]]:
+    """
+    The rows of a table, page by page of 1 MB.
+
+    Args:
+        table: boto3's DynamoDB ``Table``.
+        resource: For an error's message.
+        question: Further parameters of Scan.
+
+    Raises:
+        AwsUnavailable: If the pages do not end: 200 MB are more than any mesh writes.
+        MeshcertError: If the table cannot be read.
+    """
+    for _ in range(_MOST_PAGES):
+        with aws_errors("dynamodb:Scan", resource):
+            answer = table.scan(**question)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    raise AwsUnavailable("dynamodb:Scan", resource, f"more than {_MOST_PAGES} pages")
 
 
 def forget_owned(table: Any, key: Mapping[str, str], owner: str, resource: str) -> None:

@@ -22,7 +22,7 @@ _MOST_BYTES = 1 << 24
 """Of a status: that of a thousand identities has four million."""
 _MAP = """\b
   meshcert map --output map.html          from ./mesh.yaml alone
-  meshcert status --json > status.json
+  meshcert status --live --json > status.json
   meshcert map --status status.json --output map.html
 
 Exit codes: 0 the page is written, 64 the mesh file or the status cannot be read, or has faults.

@@ -17,7 +17,7 @@ from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.apply import TakenStep, apply
 from meshcert.lifecycle.doing.leaving import forget
 from meshcert.lifecycle.doing.owned_memory import OwnedMemory
-from meshcert.lifecycle.doing.recording import order_ended, record
+from meshcert.lifecycle.doing.recording import last_look, order_ended, record
 from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.observation import Missing, Observation, Unknown
 from meshcert.lifecycle.observing.compromised import told
@@ -188,6 +188,8 @@ class _Run:
                 # A failed step is not repeated at once, and a renewal comes too late for this run to see it.
                 break
             known = taken.issuance
+        ended = last_look(seen, planned)
+        self._owned.change(lambda memory: replace(memory, last_look=ended))
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)
 
     def leave(self, look_at: dt.datetime | None, *, settled: bool) -> bool:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.audit import AuditEntry
+from meshcert.lifecycle.last_look import LONGEST_DETAIL, MOST_FAULTS, FaultSeen, LastLook
 from meshcert.lifecycle.orders import COMPROMISED
 
 if TYPE_CHECKING:
     import datetime as dt
 
+    from meshcert.lifecycle.deciding.plan import Plan
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.orders import Order
     from meshcert.lifecycle.ports import Audit
 
@@ -30,3 +33,18 @@ def order_ended(identity: str, order: Order, outcome: str, at: dt.datetime) -> A
     """The line about the end of an order."""
     action = "order about a compromised key" if order.kind == COMPROMISED else f"order to {order.kind}"
     return AuditEntry(at, identity, action, order.reason, order.by, order.version, outcome=outcome)
+
+
+def last_look(seen: Observation, planned: Plan) -> LastLook:
+    """What a look ended with, as the identity's memory keeps it."""
+    step = planned.step
+    faults = [FaultSeen(str(each.kind), each.detail[:LONGEST_DETAIL]) for each in planned.findings[:MOST_FAULTS]]
+    return LastLook(
+        at=seen.now,
+        settled=planned.settled,
+        action=str(step.action),
+        why=step.why[:LONGEST_DETAIL],
+        service=step.service,
+        last_good=seen.last_good,
+        faults=tuple(faults),
+    )

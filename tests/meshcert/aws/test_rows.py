@@ -11,9 +11,11 @@ import pytest
 
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
+from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import AwsUnavailable, IdentityUnreadable
-from meshcert.identity import Identity
+from meshcert.identity import IDENTITY_SCHEMA, Identity
+from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.observation import Acknowledgement, FileServed
 from meshcert.san import Dns, Uri
 from tests.meshcert.aws.test_errors import Answers
@@ -356,3 +358,28 @@ class TestIdentityRows:
 
         assert table.find_by_certificate("arn:c") is None
         assert "the row of identity teller in the table of identities cannot be read" in caplog.text
+
+
+class TestWholeTables:
+    """What is read at once, for `meshcert status` of a large mesh."""
+
+    def test_memories_come_from_every_page(self) -> None:
+        """One that makes no sense is an empty one."""
+        seen = Memory(looked_at=T0)
+        table = Pages([{"name": "one", "memory": seen.to_json()}], [{"name": "two", "memory": 7}, {"name": "three"}])
+
+        assert LifecycleRows(table).memories() == {"one": seen, "two": Memory(), "three": Memory()}
+
+    def test_pages_that_do_not_end_are_given_up(self) -> None:
+        """No table of ours has 200 MB."""
+        with pytest.raises(AwsUnavailable, match="more than 200 pages"):
+            LifecycleRows(Pages(*[[] for _ in range(201)])).memories()
+
+    def test_an_identity_that_makes_no_sense_hides_no_other(self) -> None:
+        """Rows of another schema belong to another version."""
+        table = Pages([{"name": "later", "schema": 99}], [{"name": "odd", "schema": IDENTITY_SCHEMA}])
+
+        (odd,) = Identities(table, "color").all()
+
+        assert isinstance(odd, IdentityUnreadable)
+        assert odd.identity == "odd"

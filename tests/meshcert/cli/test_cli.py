@@ -30,6 +30,7 @@ FACTS = {"version", "serial_number", "not_after", "left_s", "lifetime_gone"}
 STEP = {"action", "why", "service", "version"}
 SHAPE: dict[str, Any] = {
     "identity": None,
+    "looked_at": None,
     "settled": None,
     "next": STEP,
     "waits": [STEP],
@@ -179,7 +180,17 @@ class TestStatus:
         missing = terminal.run("status", "--json").document
 
         for document in (well, unseen, missing):
-            assert set(document) == {"schema", "mesh", "region", "at", "identities", "unreadable", "files", "bundles"}
+            assert set(document) == {
+                "schema",
+                "mesh",
+                "region",
+                "at",
+                "live",
+                "identities",
+                "unreadable",
+                "files",
+                "bundles",
+            }
             assert (document["schema"], document["mesh"], document["region"]) == (1, "color", "eu-west-1")
             assert_shaped(document["identities"], [SHAPE])
         assert [one["identities"][0]["issued"]["status"] for one in (well, unseen, missing)] == [

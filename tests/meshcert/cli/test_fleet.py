@@ -25,7 +25,7 @@ def test_a_thousand_identities_are_told_in_order_at_four_a_second(terminal: Term
     """ACM answers ten a second for an account, and the renewal function needs its share."""
     begin = terminal.monotonic()
 
-    document = terminal.run("status", "--json").document
+    document = terminal.run("status", "--live", "--json").document
 
     took_s = terminal.monotonic() - begin
     assert [one["identity"] for one in document["identities"]] == [f"i{number:03}" for number in range(1000)]
@@ -64,7 +64,7 @@ def test_a_session_that_expires_ends_it_at_once(terminal: Terminal) -> None:
     begin = terminal.monotonic()
     terminal.breaks(remembered=Broken(AwsRefused("dynamodb:GetItem", "i000", "ExpiredTokenException", "expired")))
 
-    ended = terminal.run("status")
+    ended = terminal.run("status", "--live")
 
     assert ended.code == 77
     assert ended.err.splitlines()[-1].startswith("meshcert: your AWS session has expired. Sign in")

@@ -185,6 +185,15 @@ class TestMesh:
         assert 0 <= told["issued"]["lifetime_gone"] < 0.01
         assert command == "plan" or "served       by no task of the mesh" in seen.out
 
+    def test_what_the_last_looks_have_found_takes_the_right_to_scan_tables_alone(self, terminal: Terminal) -> None:
+        """Nobody has looked at it yet, which is said."""
+        terminal.act_as("may-scan", "dynamodb:Scan")
+
+        seen = terminal.run("status", "--recorded")
+
+        assert (seen.code, seen.err) == (3, "")
+        assert "wait: no look has told of it yet: the next sweep does, within 75 minutes" in seen.out
+
     def test_a_service_that_ecs_does_not_know_needs_a_person(
         self, aws: LocalAws, terminal: Terminal, identity: Identity
     ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 import pytest
 
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
+from meshcert.lifecycle.last_look import FaultSeen, LastLook
 from meshcert.lifecycle.memory import (
     BegunRollout,
     CurrentVersion,
@@ -49,6 +50,15 @@ FULL = Memory(
     ),
     (Order("compromised", "bob", "lost", NOW, "2" * 64),),
     {"arn:certificate": "arn:ca"},
+    LastLook(
+        NOW,
+        settled=False,
+        action="wait",
+        why="a deployment",
+        service="teller",
+        last_good="2" * 64,
+        faults=(FaultSeen("ServedBehind", "a task"),),
+    ),
 )
 
 
@@ -144,12 +154,23 @@ def test_a_stored_row_stays_what_it_is() -> None:
         },
         "waiting": [{"kind": "compromised", "by": "bob", "reason": "lost", "at": at, "version": two}],
         "authorities": {"arn:certificate": "arn:ca"},
+        "last_look": {
+            "at": at,
+            "settled": False,
+            "action": "wait",
+            "why": "a deployment",
+            "service": "teller",
+            "last_good": two,
+            "faults": [{"kind": "ServedBehind", "detail": "a task"}],
+        },
     }
 
     assert FULL.to_json() == json.dumps(row, separators=(",", ":"))
     assert Memory.from_json(json.dumps(row)) == FULL
-    del row["compromise"], row["waiting"], row["authorities"]
-    assert Memory.from_json(json.dumps(row)) == replace(FULL, compromise=None, waiting=(), authorities={})
+    del row["compromise"], row["waiting"], row["authorities"], row["last_look"]
+    assert Memory.from_json(json.dumps(row)) == replace(
+        FULL, compromise=None, waiting=(), authorities={}, last_look=None
+    )
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -183,6 +204,14 @@ def test_whatever_a_row_holds_the_memory_has_the_types_that_it_says(place: tuple
         functools.reduce(operator.getitem, place[:-1], document)[place[-1]] = wrong
 
         assert _is(Memory.from_json(json.dumps(document)), Memory), wrong
+
+
+def test_a_verdict_that_makes_no_sense_costs_nothing_else() -> None:
+    """The next look writes another."""
+    document = json.loads(FULL.to_json())
+    document["last_look"]["at"] = "yesterday"
+
+    assert Memory.from_json(json.dumps(document)) == replace(FULL, last_look=None)
 
 
 def test_what_a_later_version_has_added_is_left_out() -> None:
