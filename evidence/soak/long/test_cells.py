@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FRONTEND, BACKEND = "frontend", "backend"
-OF_CERTIFICATES_BORN_EARLIER = "certificate-back-dating"
+REFUSED_SINCE_THE_SHARES_ENDED = "certificate-renewal"
 
 
 @pytest.mark.timeout(1800)
@@ -47,7 +47,7 @@ def test_a_mesh_over_three_accounts(
             assert deploy_diff.main([*assembly, "--cell", other]) == deploy_diff.UNUSABLE
             assert f"these credentials are account {account}'s" in capsys.readouterr().err
 
-            assert set(_contradicted(proof, cell, capsys)) <= {OF_CERTIFICATES_BORN_EARLIER}
+            assert set(_contradicted(proof, cell, capsys)) <= {REFUSED_SINCE_THE_SHARES_ENDED}
 
             theirs = proof.mesh.cells[other].account
             roles = [role["Arn"] for role in _roles(aws, theirs) if role["RoleName"].startswith(("yelb", "meshcert"))]
