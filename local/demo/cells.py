@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from local.demo.proof import Proof, ProofResult
 from local.running_cells import RunningCells
 from local.running_mesh import wait_until
 from meshcert.issuing.acm import issuance
-from meshcert.mesh import load_mesh
+from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.mesh.cells.placing import service_at
 from meshcert.mesh.cells.slices import in_cell, sharing
 
@@ -73,6 +74,17 @@ class CellsProof(Proof):
             for caller, callee in self._crossed():
                 self._associate(caller, callee)
             self.running.wait_until_steady(list(self.mesh.services), within_s=self.patience_s)
+            # Until its resolver forgets that there was no such name, a caller's Envoy answers 503.
+            wait_until(self._callers_know, "every caller's Envoy knows its backends", within_s=self.patience_s)
+
+    def _callers_know(self) -> bool:
+        """Whether each caller's Envoy has an address of each of its backends."""
+        for service, declared in self.mesh.services.items():
+            for backend in proxy_settings(in_cell(self.mesh, declared.cell), service).backends:
+                name = f"cluster.{backend.name}.membership_total"
+                if not self.running.counters(service, re.escape(name)).get(name):
+                    return False
+        return True
 
     def _deploy(self, assembly: Path, cell: str) -> str:
         """Run what ``make deploy-cell`` runs; returns what it prints. Raises CdkFailed."""
