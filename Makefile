@@ -127,7 +127,7 @@ synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-
 .PHONY: diff
 diff: $(VENV) $(NODE) ## Say in words what a deploy would do to the mesh that runs: nothing, new tasks, a replacement (ARGS="-c mesh=my-mesh.yaml")
 	@cdk synth --quiet $(ARGS)
-	@python -m tools.deploy_diff
+	@python -m tools.deploy_diff $(if $(CELL),--cell $(CELL))
 
 .PHONY: deploy
 deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials (ARGS="-c mesh=my-mesh.yaml"); wants the digests of make pin-images

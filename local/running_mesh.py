@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -134,19 +134,39 @@ class RunningMesh:
         aws: The local AWS it runs on.
         resolve: Asks the local AWS's DNS for an address.
         places: ``CLUSTER/SERVICE`` of services that are not in the mesh's own cluster, by their names in the mesh file.
+        cell: The cell that is looked at, of a mesh with cells.
+        account: Its account; by default the local AWS's own.
     """
 
     aws: LocalAws
     name: str
     resolve: Callable[[str], str]
     places: Mapping[str, str] = field(default_factory=dict)
+    cell: str = ""
+    account: str = ""
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str) -> Any:
         """A boto3 client with an operator's rights, made once."""
         if service not in self._clients:
-            self._clients[service] = self.aws.client(service)
+            self._clients[service] = self.aws.client(service, account=self.account)
         return self._clients[service]
+
+    def again(self) -> RunningMesh:
+        """The same mesh with clients of its own: threads share boto3's only after reading the small print."""
+        return replace(self, _clients={})
+
+    def ready_tasks(self) -> dict[str, list[Task]]:
+        """The healthy tasks of every service, by its name; those that are told to stop are not among them."""
+        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
+        ready: dict[str, list[Task]] = {}
+        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="RUNNING"):
+            arns = page["taskArns"]
+            for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else ():
+                if task["lastStatus"] == "RUNNING" and task.get("healthStatus") == "HEALTHY":
+                    service = task["group"].removeprefix("service:")
+                    ready.setdefault(service, []).append(Task(task["taskArn"], task_address(task)))
+        return ready
 
     def tasks(self, service: str) -> list[Task]:
         """The running tasks of a service."""
@@ -189,7 +209,8 @@ class RunningMesh:
             stack: ``pki``, ``identities`` or ``services``.
             name: The output, without the letters that CloudFormation does not allow.
         """
-        described = self.client("cloudformation").describe_stacks(StackName=f"{self.name}-{stack}")
+        prefix = f"{self.name}-{self.cell}" if self.cell else self.name
+        described = self.client("cloudformation").describe_stacks(StackName=f"{prefix}-{stack}")
         return str(next(item["OutputValue"] for item in described["Stacks"][0]["Outputs"] if item["OutputKey"] == name))
 
     def gateway_address(self, service: str) -> str:

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any, Self
 from meshcert import naming
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from local.running_aws import LocalAws
 
 
-def dispatch(aws: LocalAws, mesh: str, what: str) -> None:
+def dispatch(aws: LocalAws, mesh: str, what: str, account: str = "") -> None:
     """
     Send a tick or a sweep at once, as EventBridge Scheduler does: an ordinary message.
 
     Args:
         what: ``tick`` or ``sweep``.
+        account: Whose mesh it is; by default the local AWS's own account's.
     """
-    _send(aws.client("sqs"), mesh, what)
+    _send(aws.client("sqs", account=account), mesh, what)
 
 
 def _send(sqs: Any, mesh: str, what: str) -> None:
@@ -36,10 +38,18 @@ class Ticking:
     Args:
         every_s: Pause between two ticks, seconds.
         sweep_every_s: Pause between two sweeps, seconds; 0 leaves them to the Scheduler.
+        accounts: Those in which the mesh runs; by default the local AWS's own.
     """
 
-    def __init__(self, aws: LocalAws, mesh: str, every_s: float = 1.0, sweep_every_s: float = 0.0) -> None:
-        self._sqs = aws.client("sqs")
+    def __init__(
+        self,
+        aws: LocalAws,
+        mesh: str,
+        every_s: float = 1.0,
+        sweep_every_s: float = 0.0,
+        accounts: Sequence[str] = ("",),
+    ) -> None:
+        self._queues = [aws.client("sqs", account=account) for account in accounts]
         self._mesh = mesh
         self._paces = {"tick": every_s} | ({"sweep": sweep_every_s} if sweep_every_s else {})
         self._stop = threading.Event()
@@ -62,4 +72,5 @@ class Ticking:
 
     def _run(self, what: str, every_s: float) -> None:
         while not self._stop.wait(every_s):
-            _send(self._sqs, self._mesh, what)
+            for sqs in self._queues:
+                _send(sqs, self._mesh, what)

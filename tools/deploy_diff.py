@@ -3,7 +3,7 @@
 
 It compares the templates that are deployed (cloudformation:GetTemplate, the one right that it needs) with those that
 ``cdk synth`` has just written. What a changed property does comes from CloudFormation's own reference, as the CDK CLI
-carries it. It changes nothing.
+carries it. It changes nothing. Of a mesh over several accounts it compares one cell (``CELL=NAME``).
 
 Exit code: 0 whatever would happen, 2 nothing to compare, or AWS did not answer.
 """
@@ -15,11 +15,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from botocore.exceptions import ClientError
 
+from meshcert import naming
 from meshcert.aws.errors import aws_errors
 from meshcert.cli.advice import advice
 from meshcert.errors import AwsRefused, MeshcertError
@@ -144,14 +145,44 @@ def assembled(folder: Path) -> dict[str, Template]:
     ordered: dict[str, Template] = {}
 
     def add(name: str) -> None:
-        if name in stacks and name not in ordered:
+        # A cell's stacks are called otherwise than their artifacts.
+        if name in stacks and (called := stacks[name]["properties"].get("stackName", name)) not in ordered:
             for dependency in stacks[name].get("dependencies", ()):
                 add(dependency)
-            ordered[name] = json.loads((folder / stacks[name]["properties"]["templateFile"]).read_text())
+            ordered[called] = json.loads((folder / stacks[name]["properties"]["templateFile"]).read_text())
 
     for name in stacks:
         add(name)
     return ordered
+
+
+class CellAssembly(NamedTuple):
+    """
+    What was synthesised for a cell.
+
+    Args:
+        assembly: Its folder.
+        account: Where it is deployed.
+    """
+
+    assembly: Path
+    account: str
+    region: str
+
+
+def cells_in(folder: Path) -> dict[str, CellAssembly]:
+    """The cells of a synthesised mesh over several accounts that can be deployed, by name; none for another mesh."""
+    found: dict[str, CellAssembly] = {}
+    for artifact in json.loads((folder / "manifest.json").read_text())["artifacts"].values():
+        if artifact["type"] != "cdk:cloud-assembly":
+            continue
+        assembly = folder / artifact["properties"]["directoryName"]
+        stacks = json.loads((assembly / "manifest.json").read_text())["artifacts"].values()
+        stack = next(each for each in stacks if each["type"] == "aws:cloudformation:stack")
+        account, region = stack["environment"].removeprefix("aws://").split("/")
+        name = artifact["properties"]["displayName"].removeprefix(f"{stack['properties']['tags'][naming.TAG]}-")
+        found[name] = CellAssembly(assembly, account, region)
+    return found
 
 
 def deployed(cloudformation: Any, stack: str) -> Template | None:
@@ -200,17 +231,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="make diff", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--assembly", type=Path, default=Path("cdk.out"), help="what `cdk synth` wrote (cdk.out)")
+    parser.add_argument("--cell", default="", help="the cell to compare, of a mesh over several accounts")
     options = parser.parse_args(arguments)
     if not (options.assembly / "manifest.json").exists():
         sys.stderr.write(f"make diff: {options.assembly} holds no synthesised app. Run `make synth` first\n")
         return UNUSABLE
+    cells = cells_in(options.assembly)
+    if (cells or options.cell) and options.cell not in cells:
+        known = ", ".join(cells) or "no cells that can be deployed yet"
+        sys.stderr.write(f"make diff: name a cell, and take its account's credentials: CELL=... ({known})\n")
+        return UNUSABLE
     try:
         with aws_errors("sign in", "CloudFormation"):
-            session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+            place = cells.get(options.cell)
+            session = boto3.Session(region_name=place.region if place else os.environ.get("AWS_REGION"))
             if session.region_name is None:
                 raise AwsRefused("sign in", "CloudFormation", "NoRegionError")
             client = session.client("cloudformation")
-        for line in difference(client, assembled(options.assembly)):
+            account = session.client("sts").get_caller_identity()["Account"] if place else ""
+        if place and account != place.account:
+            sys.stderr.write(
+                f"make diff: cell {options.cell} is account {place.account}, and these credentials are account "
+                f"{account}'s\n"
+            )
+            return UNUSABLE
+        for line in difference(client, assembled(place.assembly if place else options.assembly)):
             sys.stdout.write(f"{printable(line)}\n")
     except MeshcertError as error:
         sys.stderr.write(f"make diff: {printable(advice(error)[0])}\n")

@@ -45,8 +45,10 @@ from rich.console import Console
 
 from meshcert.aws.errors import aws_errors
 from meshcert.cli.advice import advice
-from meshcert.errors import MeshcertError
+from meshcert.errors import Fault, MeshcertError, MeshInvalid
 from meshcert.mesh import load_mesh
+from meshcert.mesh.cells.placing import cells_of_identities
+from meshcert.mesh.cells.slices import in_cell, missing_authorities
 from meshcert.printable import printable
 from tools.aws_checks import BEFORE, CHECKS
 from tools.aws_checks.account import Account, signed_in
@@ -57,6 +59,7 @@ from tools.aws_checks.verdicts import Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshcert.mesh import Mesh
     from tools.aws_checks.verdicts import Finding
 
 WIDTH_WITHOUT_TERMINAL = 160
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mesh", type=Path, default=Path("mesh.yaml"), help="the mesh file that is deployed (mesh.yaml)"
     )
+    parser.add_argument("--cell", default="", help="the cell to ask about, of a mesh over several accounts")
     parser.add_argument("--profile", help="a profile of your AWS configuration; else the current credentials")
     parser.add_argument("--region", help="where the mesh is deployed; else the current credentials' region")
     parser.add_argument(
@@ -117,10 +121,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _deployment(options: argparse.Namespace) -> Deployment:
-    mesh = load_mesh(options.mesh)
+    mesh, cell = load_mesh(options.mesh), options.cell
+    if mesh.cells or cell:
+        _check_cell(mesh, cell, str(options.mesh))
+        options.region = options.region or mesh.cells[cell].region
+        mesh = in_cell(mesh, cell)
     client, region = signed_in(options.profile, options.region)
     look = Deployment.planned if options.before else Deployment.find
-    return look(mesh, Account(client), region, dt.datetime.now(dt.UTC))
+    return look(mesh, Account(client), region, dt.datetime.now(dt.UTC), cell)
+
+
+def _check_cell(mesh: Mesh, cell: str, file: str) -> None:
+    """Raises MeshInvalid if a mesh has no such cell, or one of which nothing can be asked."""
+    own = {each for cells in cells_of_identities(mesh).values() for each in cells}
+    own |= {service.cell for service in mesh.services.values()}
+    can_be_asked = [name for name in mesh.cells if name in own and not missing_authorities(mesh, name)]
+    if cell not in can_be_asked:
+        problem = f"there is nothing to ask about cell {cell!r}" if cell else "each cell is deployed to its own account"
+        remedy = f"Name one with --cell, and take its account's credentials: {', '.join(can_be_asked)}"
+        if not mesh.cells:
+            remedy = "Leave --cell out: this mesh file has no cells"
+        elif not can_be_asked:
+            remedy = "Deploy the cell that makes the CAs first, and write what it prints into the mesh file"
+        raise MeshInvalid(file, (Fault("cells", problem, remedy),))
 
 
 if __name__ == "__main__":

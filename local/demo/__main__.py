@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from local.aws.config import KIND, UNKIND, USUAL
 from local.cdk import CdkFailed
+from local.demo.cells import CellsProof
 from local.demo.lost_event import LostEventStory
 from local.demo.proof import Proof
 from local.demo.reach import commands, ways_to
@@ -95,12 +96,9 @@ def figures_of(arguments: argparse.Namespace) -> Path:
     return BUILD / ("-".join(filter(None, ("demo", name))) + ".json")
 
 
-def _refuse_unplayable(path: Path) -> None:
-    """Raises MeshInvalid for a mesh file with faults, with cells, or whose tasks wait for what only AWS has."""
+def _proof_of(path: Path) -> type[Proof]:
+    """The proof of a mesh file. Raises MeshInvalid if it has faults, or if its tasks wait for what only AWS has."""
     mesh = load_mesh(path)
-    if mesh.cells:
-        problem = "the demo deploys into one account, and each cell has its own"
-        raise MeshInvalid(str(path), (Fault("cells", problem, "Name a mesh without cells, or deploy them to AWS"),))
     faults = tuple(
         Fault(
             f"services.{name}.proxy.volumes",
@@ -112,20 +110,23 @@ def _refuse_unplayable(path: Path) -> None:
     )
     if faults:
         raise MeshInvalid(str(path), faults)
+    return CellsProof if mesh.cells else Proof
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Play the demo and say how it went; returns the exit code."""
     arguments = _arguments(words)
     stage = Stage(started=arguments.started)
-    kind = Proof if arguments.mesh else STORIES.get(arguments.story, Story)
-    stage.title(kind.TITLE)
+    proof = Proof
     if arguments.mesh:
         try:
-            _refuse_unplayable(arguments.mesh)
+            proof = _proof_of(arguments.mesh)
         except MeshInvalid as error:
+            stage.title(proof.TITLE)
             stage.refused(error)
             return FAULTS
+    kind = proof if arguments.mesh else STORIES.get(arguments.story, Story)
+    stage.title(kind.TITLE)
     # A job in the background of a script inherits Ctrl-C as ignored, and would hand that on to all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A SIGTERM must clean up in the same way.
@@ -149,7 +150,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 # Within the step: whoever reads that it is done may press Ctrl-C at once.
                 running.callback(_stop, stage, aws)
             stage.say(aws.cpu_shares())
-            scene = Proof(stage, aws, folder, arguments.mesh) if arguments.mesh else kind(stage, aws, folder)
+            scene = proof(stage, aws, folder, arguments.mesh) if arguments.mesh else kind(stage, aws, folder)
             result = scene.play()
             path.write_text(result.to_json() + "\n")
             stage.result(result.claims, path)

@@ -8,11 +8,10 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING
 
-from local.running_mesh import RunningMesh, Task, task_address
-from meshcert import naming
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from local.running_mesh import RunningMesh, Task
 
 LOOK_EVERY_S = 1.0
 
@@ -31,8 +30,7 @@ class CallingTasks:
     """
 
     def __init__(self, running: RunningMesh, clock: Callable[[], float] = time.monotonic) -> None:
-        # A mesh of its own: boto3 clients are shared between threads only by those who read the small print.
-        self._running = RunningMesh(running.aws, running.name, running.resolve)
+        self._running = running.again()
         self._looking = threading.Lock()
         self._clock = clock
         self._looked_at = -math.inf
@@ -53,18 +51,6 @@ class CallingTasks:
     def _now(self) -> dict[str, list[Task]]:
         with self._looking:
             if self._clock() - self._looked_at >= LOOK_EVERY_S:
-                self._ready = self._look()
+                self._ready = self._running.ready_tasks()
                 self._looked_at = self._clock()
             return self._ready
-
-    def _look(self) -> dict[str, list[Task]]:
-        """The healthy tasks of every service, by its name; those that are told to stop are not among them."""
-        ecs, cluster = self._running.client("ecs"), naming.cluster(self._running.name)
-        ready: dict[str, list[Task]] = {}
-        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="RUNNING"):
-            arns = page["taskArns"]
-            for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else ():
-                if task["lastStatus"] == "RUNNING" and task.get("healthStatus") == "HEALTHY":
-                    service = task["group"].removeprefix("service:")
-                    ready.setdefault(service, []).append(Task(task["taskArn"], task_address(task)))
-        return ready

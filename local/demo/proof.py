@@ -72,6 +72,9 @@ class ProofResult(Result):
         identities: All of them; a figure for people, which the JSON leaves out.
         lifetimes: Whole lives of certificates that have passed in real time; left out if ACM has issued any.
         connections: New connections that clients have opened meanwhile; told with the lives.
+        cells: The accounts or regions that the mesh is over; 0 and left out for a mesh without cells.
+        refused_without_share: Whether a cell that the CAs are not shared with could neither issue nor renew, and was
+            told who has to share them; told with the cells.
     """
 
     pairs: PairsCounted
@@ -82,11 +85,15 @@ class ProofResult(Result):
     identities: int
     lifetimes: int = 0
     connections: int = 0
+    cells: int = 0
+    refused_without_share: bool = False
 
     def to_json(self) -> str:
         """The figures as indented JSON."""
         figures = json.loads(super().to_json())
-        for figure in ("identities", "twice", *(() if self.lifetimes else ("lifetimes", "connections"))):
+        of_lives = () if self.lifetimes else ("lifetimes", "connections")
+        of_cells = () if self.cells else ("cells", "refused_without_share")
+        for figure in ("identities", "twice", *of_lives, *of_cells):
             del figures[figure]
         return json.dumps(figures, indent=2)
 
@@ -112,6 +119,16 @@ class ProofResult(Result):
             f"no request fails meanwhile (of at least {ENOUGH_REQUESTS})": (
                 self.failed == 0 and self.requests >= ENOUGH_REQUESTS,
                 f"{self.requests} requests, {self.failed} failed, {self.twice} came twice",
+            ),
+            **(
+                {
+                    "without the share nothing is issued or renewed, and the remedy is told": (
+                        self.refused_without_share,
+                        f"{self.cells} cells",
+                    )
+                }
+                if self.cells
+                else {}
             ),
         }
 

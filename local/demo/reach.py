@@ -53,12 +53,17 @@ def commands(mesh: Mesh, running: RunningMesh, roots: Path) -> dict[str, str]:
     Args:
         roots: File for the roots that clients of the gateways need; written here.
     """
-    environment = running.aws.environment()
     cluster, service = mesh.cluster_name, next(iter(mesh.services))
+    accounts = {each.cell: mesh.cells[each.cell].account for each in mesh.services.values() if each.cell}
+    environment = running.aws.environment(accounts.get(mesh.services[service].cell, ""))
     secret = naming.identity_secret(mesh.name, next(iter(mesh.identities)))
     found = {
         "Point the AWS CLI (version 1 or 2) and meshcert at the local AWS": "export "
         + " ".join(f"{name}={environment[name]}" for name in ENVIRONMENT),
+        **{
+            f"Look at cell {cell} from then on": f"export AWS_ACCESS_KEY_ID={account}"
+            for cell, account in accounts.items()
+        },
         "What each task serves, and what is published": f".venv/bin/meshcert --mesh {mesh.name} status",
         "The addresses of a service's tasks, as they are now": (
             f"tasks() {{ aws ecs describe-tasks --cluster {cluster} --output text --query "

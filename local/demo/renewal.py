@@ -71,7 +71,8 @@ def renew_under_load(
     tasks = {name: _tasks(scene, services[name]) for name in names}
     watches = {name: scene.watch(name, versions[name]) for name in names}
     # A tick is a message for each identity that is not settled: more than the functions work off would only queue.
-    ticking = Ticking(scene.aws, scene.mesh.name, every_s=max(1.0, len(names) / 4))
+    pace_s = max(1.0, len(names) / 4)
+    ticking = Ticking(scene.aws, scene.mesh.name, every_s=pace_s, accounts=scene.accounts)
     with scene.stage.step(text), ticking, ExitStack() as asking:
         for client in clients:
             asking.enter_context(client)

@@ -13,6 +13,7 @@ from local.aws.config import CertificateTimes
 from local.cdk import ROOT, CdkCli
 from local.demo.result import ENOUGH_REQUESTS
 from local.gateway_client import Gateway
+from local.running_cells import RunningCells
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import dispatch
 from meshcert.mesh import load_mesh
@@ -63,7 +64,11 @@ class Scene(ABC):
     def __post_init__(self) -> None:
         self.path = self._mesh_file()
         self.mesh = load_mesh(self.path)
-        self.running = RunningMesh(self.aws, self.mesh.name, self.aws.resolve)
+        self.running = (
+            RunningCells.of(self.aws, self.mesh)
+            if self.mesh.cells
+            else RunningMesh(self.aws, self.mesh.name, self.aws.resolve)
+        )
         self.cdk = CdkCli(self.aws.environment(), self.stage.detail)
 
     @abstractmethod
@@ -74,6 +79,12 @@ class Scene(ABC):
     def services(self) -> list[str]:
         """The services that have tasks."""
         return [name for name, service in self.mesh.services.items() if service.desired_count]
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts in which services run."""
+        of_cells = (self.mesh.cells[service.cell].account for service in self.mesh.services.values() if service.cell)
+        return list(dict.fromkeys(of_cells)) or [self.aws.account]
 
     @property
     def patience_s(self) -> float:
@@ -147,7 +158,8 @@ class Scene(ABC):
             if waiting:
                 self.stage.detail(f"waiting for {', '.join(waiting)}")
             if waiting and idle:
-                dispatch(self.aws, self.mesh.name, "sweep")
+                for account in self.accounts:
+                    dispatch(self.aws, self.mesh.name, "sweep", account)
             return idle and not waiting
 
         wait_until(settled, f"settled: {', '.join(names)}", within_s=self.patience_s, every_s=SWEEP_EVERY_S)
@@ -162,7 +174,8 @@ class Scene(ABC):
 
     def acm_renews(self) -> None:
         """ACM's day comes: every exported certificate that is due is renewed."""
-        self.aws.control("POST", "/_local/acm/day")
+        for account in self.accounts:
+            self.aws.control("POST", f"/_local/acm/day?account={account}")
 
     @contextmanager
     def renewals_held_back(self) -> Iterator[None]:
@@ -203,8 +216,7 @@ class Watch(threading.Thread):
         patience_s: float,
     ) -> None:
         super().__init__(daemon=True)
-        # A mesh of its own: boto3 clients are shared between threads only by those who read the small print.
-        self._running = RunningMesh(running.aws, running.name, running.resolve)
+        self._running = running.again()
         self._identity = identity
         self._version = version
         self._services = services

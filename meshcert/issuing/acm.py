@@ -48,6 +48,8 @@ RENEWAL_REMEDIES = {
     "SLR_NOT_FOUND": "create ACM's service-linked role in this account (iam:CreateServiceLinkedRole)",
 }
 """Remedies for ACM's RenewalStatusReason (ACM user guide, "Handling exceptions")."""
+SHARED_AGAIN = "have account {owner}, which owns the CA, share it by AWS RAM again; a deploy of its cell does"
+"""The remedy for PCA_ACCESS_DENIED if another account owns the CA: ACM's own permission counts for nothing there."""
 
 _ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
 """AWS Health's code for events that repeat ACM's own about a renewal."""
@@ -168,7 +170,9 @@ def issuance(certificate_arn: str, description: Mapping[str, Any]) -> Issuance:
         renewable=renewable,
         to_take_out=not renewable and state is IssuanceState.ISSUED,
         renewing=renewal.get("RenewalStatus") == "PENDING_AUTO_RENEWAL",
-        trouble=_trouble(str(renewal.get("RenewalStatus", "")), str(renewal.get("RenewalStatusReason", ""))),
+        trouble=_trouble(
+            description, str(renewal.get("RenewalStatus", "")), str(renewal.get("RenewalStatusReason", ""))
+        ),
     )
 
 
@@ -176,11 +180,19 @@ def _texts(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def _trouble(status: str, reason: str) -> str:
+def _trouble(description: Mapping[str, Any], status: str, reason: str) -> str:
     if status != "FAILED" and (not reason or status == "SUCCESS"):
         return ""
     remedy = RENEWAL_REMEDIES.get(reason)
+    owner, user = (_account(str(description.get(key, ""))) for key in ("CertificateAuthorityArn", "CertificateArn"))
+    if reason == "PCA_ACCESS_DENIED" and owner and user and owner != user:
+        remedy = SHARED_AGAIN.format(owner=owner)
     return (reason or "it gave no reason") + (f" ({remedy})" if remedy else "")
+
+
+def _account(arn: str) -> str:
+    """The account in an ARN; empty if there is none."""
+    return ":".join(arn.split(":")[4:5])
 
 
 def _serial_number(shown: str) -> str:

@@ -15,6 +15,7 @@ from stacks.cells import add_cell
 from stacks.runtime import Platform
 from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, text
 from tests.stacks.synthesis import CONTEXT
+from tools import deploy_diff
 
 if TYPE_CHECKING:
     from aws_cdk.cx_api import CloudFormationStackArtifact
@@ -112,3 +113,21 @@ def test_a_cell_whose_cas_nobody_knows_yet_has_no_stacks(folder: Path) -> None:
     assert app.synth().stacks_recursively == []
     assert "hierarchies.inner.authority is missing" in told
     assert told.endswith("make deploy-cell CELL=shared")
+
+
+def test_a_diff_is_of_one_cell(stacks: Stacks, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is in an account of its own; without a cell, or with one that is not there, nothing is compared."""
+    assembly = folder / "out"
+
+    found = deploy_diff.cells_in(assembly)
+
+    assert {name: (each.account, each.region) for name, each in found.items()} == {
+        "shared": (SHARED, "eu-west-1"),
+        "backend": (BACKEND, "eu-west-1"),
+    }
+    assert list(deploy_diff.assembled(found["backend"].assembly)) == [
+        name for name in stacks if name.startswith("yelb-backend-")
+    ]
+    for cell in ([], ["--cell", "elsewhere"]):
+        assert deploy_diff.main(["--assembly", str(assembly), *cell]) == deploy_diff.UNUSABLE
+        assert "CELL=... (shared, backend)" in capsys.readouterr().err

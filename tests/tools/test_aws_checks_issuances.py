@@ -11,7 +11,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from evidence.fixtures.pki import Hierarchy, key_usage
 from meshcert.mesh import read_mesh
+from meshcert.mesh.cells.slices import in_cell
 from meshcert.san import Uri
+from tests.meshcert.mesh.cells.yelb import BACKEND, DEPLOYED
+from tests.meshcert.mesh.cells.yelb import mesh as over_accounts
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools.aws_checks import authorities, issuances, rights
@@ -231,3 +234,22 @@ def mesh_with(*changes: tuple[str, object]) -> Mesh:
     mesh = read_mesh(changed(*changes)).mesh
     assert mesh is not None
     return mesh
+
+
+def test_cas_of_another_account_are_not_asked_about_by_tag() -> None:
+    """The rights on them name the CA itself: the mesh's tag is the certificate's alone there."""
+    answers = {
+        "get_item": {"Item": {"certificate_arn": {"S": "arn:aws:acm:eu-west-1:333344445555:certificate/one"}}},
+        "simulate_principal_policy": {"EvaluationResults": [{"EvalDecision": "implicitDeny"}]},
+        "simulate_custom_policy": {"EvaluationResults": [{"EvalDecision": "allowed"}]},
+    }
+    account = Account(lambda service: _Client(service, answers, []))
+    part = in_cell(over_accounts(*DEPLOYED), "backend")
+    deployment = Deployment(part, account, "aws", "eu-west-1", BACKEND, NOW, cell="backend")
+    (check,) = [each for each in rights.CHECKS if each.name == "rights-tagged"]
+
+    (finding,) = check.findings(deployment)
+
+    seen = check.look(deployment, finding.subject)
+    assert {each.case.action for each in seen.decisions} == {"acm:ExportCertificate"}
+    assert deployment.stack("pki") == "yelb-backend-pki"

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from meshcert.errors import AccessDenied, AwsRefused, AwsUnavailable, IdentityMissing
 from meshcert.mesh import load_mesh
+from tests.meshcert.mesh.cells.yelb import FILE as CELLS
 from tools import verify_aws
 from tools.aws_checks import CHECKS
 from tools.aws_checks.account import READS, Account, CallNotListed
@@ -185,8 +186,11 @@ def test_the_json_has_every_finding_and_the_counts(deployment: Deployment) -> No
         (["--mesh", str(MESH)], "region"),
         (["--mesh", str(MESH), "--region", "eu-west-1"], "credentials"),
         (["--mesh", str(MESH), "--profile", "no-such"], "names no profile of yours"),
+        (["--mesh", str(CELLS)], "each cell is deployed to its own account"),
+        (["--mesh", str(CELLS), "--cell", "backend"], "deploy the cell that makes the cas first"),
+        (["--mesh", str(MESH), "--cell", "backend"], "this mesh file has no cells"),
     ],
-    ids=["mesh file", "region", "credentials", "profile"],
+    ids=["mesh file", "region", "credentials", "profile", "cell", "authorities", "no cells"],
 )
 def test_what_the_command_lacks_ends_it_with_2(
     arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -31,7 +31,7 @@ _ISSUING_TAKES = dt.timedelta(minutes=15)
 PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 # The remedy for each RenewalStatusReason of acm:DescribeCertificate.
 _RENEWAL_REMEDIES = {
-    "PCA_ACCESS_DENIED": "See ca-permission",
+    "PCA_ACCESS_DENIED": "See ca-permission; if the CA is another account's, have that account share it again",
     "PCA_INVALID_DURATION": "The CA ends too soon: see ca-life",
     "PCA_INVALID_STATE": "Make the issuing CA ACTIVE again",
     "PCA_RESOURCE_NOT_FOUND": "The issuing CA is gone: a new hierarchy and new certificates are needed",

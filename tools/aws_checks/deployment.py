@@ -50,6 +50,7 @@ class Deployment:
         account_id: Twelve digits.
         now: The time, UTC.
         is_planned: Whether it is yet to be deployed.
+        cell: The cell whose part of a mesh this is; empty for a mesh without cells.
     """
 
     mesh: Mesh
@@ -59,35 +60,40 @@ class Deployment:
     account_id: str
     now: dt.datetime
     is_planned: bool = False
+    cell: str = ""
 
     @classmethod
-    def planned(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
+    def planned(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime, cell: str = "") -> Deployment:
         """
         The mesh as a deploy would make it in the account that the credentials belong to.
 
         Args:
+            mesh: The whole mesh, or a cell's part of it.
             now: The time, UTC.
+            cell: The cell.
 
         Raises:
             MeshcertError: If the credentials are not accepted.
         """
         caller = account.read("sts:GetCallerIdentity")
         partition = caller["Arn"].split(":")[1]
-        return cls(mesh, account, partition, region, caller["Account"], now, is_planned=True)
+        return cls(mesh, account, partition, region, caller["Account"], now, is_planned=True, cell=cell)
 
     @classmethod
-    def find(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
+    def find(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime, cell: str = "") -> Deployment:
         """
         The mesh as deployed to the account that the credentials belong to.
 
         Args:
+            mesh: The whole mesh, or a cell's part of it.
             now: The time, UTC.
+            cell: The cell.
 
         Raises:
             MeshcertError: If the credentials are not accepted.
             NotDeployed: If its stacks are not there.
         """
-        deployment = replace(cls.planned(mesh, account, region, now), is_planned=False)
+        deployment = replace(cls.planned(mesh, account, region, now, cell), is_planned=False)
         stack = deployment.stack("identities")
         try:
             account.read("cloudformation:DescribeStacks", StackName=stack)
@@ -108,7 +114,7 @@ class Deployment:
 
     def stack(self, part: str) -> str:
         """Name of the stack ``pki``, ``identities``, ``services`` or ``renewal``."""
-        return f"{self.name}-{part}"
+        return "-".join(filter(None, (self.name, self.cell, part)))
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN in this account and region."""

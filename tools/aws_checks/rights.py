@@ -14,7 +14,7 @@ from tools.aws_checks.services import task_definition
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tools.aws_checks.deployment import Deployment
 
@@ -95,15 +95,25 @@ def _identity_secret(deployment: Deployment, identity: str) -> str:
     return str(deployment.account.read("secretsmanager:DescribeSecret", SecretId=name)["ARN"])
 
 
+def _made(deployment: Deployment) -> Iterator[str]:
+    """The hierarchies whose CAs are the mesh's own: only these have its tag. Rights on another's name that CA alone."""
+    return (name for name, declared in deployment.mesh.hierarchies.items() if not declared.existing)
+
+
+def _with_tags(deployment: Deployment) -> Iterable[str]:
+    """The export function's role, if it reaches anything by the mesh's tag."""
+    return [naming.EXPORT_ROLE] if deployment.identities(ACM) or any(_made(deployment)) else []
+
+
 def _tag_limits(deployment: Deployment, _role: str) -> RightsSeen:
-    authority = deployment.authority(next(iter(deployment.mesh.hierarchies)), "root")["Arn"]
-    leaf, issues = naming.leaf_template(deployment.partition), bool(deployment.identities(PRIVATE_CA))
+    authority = next((deployment.authority(name, "root")["Arn"] for name in _made(deployment)), "")
+    leaf, issues = naming.leaf_template(deployment.partition), bool(authority and deployment.identities(PRIVATE_CA))
     reached: list[tuple[str, str, dict[str, str]]] = [
         *(
             ("acm:ExportCertificate", deployment.certificate_arn(identity), {})
             for identity in deployment.identities(ACM)[:1]
         ),
-        ("acm-pca:GetCertificateAuthorityCertificate", authority, {}),
+        *([("acm-pca:GetCertificateAuthorityCertificate", authority, {})] if authority else []),
     ]
     if issues:
         reached += [
@@ -323,7 +333,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(
         "rights-tagged",
         "The export function reaches what this mesh's tag marks, and nothing else",
-        _export_role,
+        _with_tags,
         _tag_limits,
         judge_rights,
     ),

@@ -1,10 +1,11 @@
 """
 Yelb's user interface: a page with page views and votes, which it asks the appserver for.
 
-It asks ``http://appserver.yelb.internal`` as if there were no mesh: ``proxy_environment: true`` in the mesh file sets
-HTTP_PROXY, so Python sends the request to the egress listener of the Envoy beside it, which carries it on over mutual
-TLS. ``PORT`` (default 8080) and ``MESHCERT_LOOPBACK_ADDRESS`` (default 127.0.0.1) say where it listens. With
-``MESHCERT_REQUESTS_SEEN``, as the local AWS sets it, the ids of requests go into that pipe.
+It asks ``http://appserver.yelb.internal/api``, or what ``YELB_APPSERVER`` names, as if there were no mesh:
+``proxy_environment: true`` in the mesh file sets HTTP_PROXY, so Python sends the request to the egress listener of the
+Envoy beside it, which carries it on over mutual TLS. ``PORT`` (default 8080) and ``MESHCERT_LOOPBACK_ADDRESS`` (default
+127.0.0.1) say where it listens. With ``MESHCERT_REQUESTS_SEEN``, as the local AWS sets it, the ids of requests go into
+that pipe.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.request import Request, urlopen
 
-APPSERVER = "http://appserver.yelb.internal/api"
+APPSERVER = os.environ.get("YELB_APPSERVER", "http://appserver.yelb.internal/api")
 TIMEOUT_S = 15.0
 REQUESTS_SEEN = os.environ.get("MESHCERT_REQUESTS_SEEN", "")
 

@@ -23,7 +23,7 @@ class Ecs:
     tasks: dict[int, tuple[str, str]] = field(default_factory=dict)
     looks: int = 0
 
-    def client(self, _service: str) -> Ecs:
+    def client(self, _service: str, **_account: str) -> Ecs:
         """Itself."""
         return self
 

@@ -119,6 +119,8 @@ WHOLE = ProofResult(PairsCounted(4, 4, 12, 11, 1), requests=500, failed=0, twice
         (replace(WHOLE, pairs=replace(WHOLE.pairs, refused=10)), False),
         (replace(WHOLE, pairs=PairsCounted(0, 0, 16, 16, 0)), False),
         (replace(WHOLE, failed=1), False),
+        (replace(WHOLE, cells=3, refused_without_share=True), True),
+        (replace(WHOLE, cells=3), False),
         (replace(WHOLE, requests=499), False),
         (replace(WHOLE, renewed=4), False),
     ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from local.demo.__main__ import FAULTS, main
-from tests.meshcert.mesh.mesh_slips import COLOR, ROOT
+from tests.meshcert.mesh.mesh_slips import COLOR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +28,3 @@ def test_certificates_that_would_never_come_are_not_waited_for(
     assert "services.colorteller.proxy.volumes: the local AWS has no volumes" in " ".join(
         capsys.readouterr().out.split()
     )
-
-
-def test_cells_are_not_deployed_into_one_account(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each has its own."""
-    assert main(["--mesh", str(ROOT / "examples" / "yelb-accounts.yaml")]) == FAULTS
-    assert "the demo deploys into one account" in " ".join(capsys.readouterr().out.split())

@@ -9,7 +9,7 @@ import pytest
 
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.errors import AwsUnavailable, CertificatePending
-from meshcert.issuing.acm import RENEWAL_REMEDIES, AcmIssuer, HeldCertificate
+from meshcert.issuing.acm import RENEWAL_REMEDIES, SHARED_AGAIN, AcmIssuer, HeldCertificate
 from meshcert.issuing.issuer import Issuance, IssuanceState, ValidityPeriod
 from tests.meshcert.aws.test_errors import Answers
 
@@ -94,6 +94,19 @@ class TestDescriptions:
         client = Answers(describe_certificate={"Certificate": {"Status": "ISSUED", "RenewalSummary": summary}})
 
         assert observed(client, {"": "v1"}).trouble == trouble
+
+    def test_a_ca_of_another_account_has_to_be_shared_again(self) -> None:
+        """ACM's permission on it would not help; whose account it is, the ARN says."""
+        description = {
+            "Status": "ISSUED",
+            "CertificateArn": "arn:aws:acm:eu-west-1:222233334444:certificate/c",
+            "CertificateAuthorityArn": "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/a",
+            "RenewalSummary": {"RenewalStatus": "PENDING_AUTO_RENEWAL", "RenewalStatusReason": "PCA_ACCESS_DENIED"},
+        }
+
+        seen = observed(Answers(describe_certificate={"Certificate": description}), {"": "v1"})
+
+        assert seen.trouble == f"PCA_ACCESS_DENIED ({SHARED_AGAIN.format(owner='111122223333')})"
 
 
 class Acm:

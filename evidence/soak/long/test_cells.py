@@ -1,0 +1,69 @@
+"""Yelb over three accounts, as ``make demo`` proves it; then what each account may ask, and may not reach."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.demo.cells import CellsProof
+from local.demo.stage import Stage
+from local.running_aws import ROOT, LocalAws
+from meshcert import naming
+from tools import deploy_diff, verify_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FRONTEND, BACKEND = "frontend", "backend"
+REFUSED_SINCE_THE_SHARES_ENDED = "certificate-renewal"
+
+
+@pytest.mark.timeout(1800)
+def test_a_mesh_over_three_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything the demo claims; a diff and verify-aws of each cell; no role of one cell is another's."""
+    file = ROOT / "examples" / "yelb-accounts.yaml"
+    with LocalAws(tmp_path / "aws", certificates=CellsProof.TIMES) as aws:
+        proof = CellsProof(Stage(started=time.time()), aws, tmp_path, file)
+        result = proof.play()
+        assert {claim: figures for claim, (seen, figures) in result.claims.items() if not seen} == {}
+        figures = json.loads(result.to_json())
+        assert (figures["cells"], figures["refused_without_share"]) == (3, True)
+
+        assembly = ["--assembly", str(tmp_path / "assembly")]
+        for cell, other in ((FRONTEND, BACKEND), (BACKEND, FRONTEND)):
+            account = proof.mesh.cells[cell].account
+            for name, value in aws.environment(account).items():
+                monkeypatch.setenv(name, value)
+            capsys.readouterr()
+            assert deploy_diff.main([*assembly, "--cell", cell]) == 0
+            assert "Nothing would change." in capsys.readouterr().out
+            assert deploy_diff.main([*assembly, "--cell", other]) == deploy_diff.UNUSABLE
+            assert f"these credentials are account {account}'s" in capsys.readouterr().err
+
+            assert set(_contradicted(proof, cell, capsys)) <= {REFUSED_SINCE_THE_SHARES_ENDED}
+
+            theirs = proof.mesh.cells[other].account
+            roles = [role["Arn"] for role in _roles(aws, theirs) if role["RoleName"].startswith(("yelb", "meshcert"))]
+            assert any(naming.RENEWAL_ROLE in role for role in roles)
+            for role in roles:
+                with pytest.raises(ClientError, match="AccessDenied"):
+                    aws.client("sts", account=account).assume_role(RoleArn=role, RoleSessionName="foreign")
+
+
+def _contradicted(proof: CellsProof, cell: str, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
+    verify_aws.main(["--mesh", str(proof.path), "--cell", cell, "--json"])
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert said["verdicts"]["confirmed"]
+    return (finding["check"] for finding in said["findings"] if finding["verdict"] == "contradicted")
+
+
+def _roles(aws: LocalAws, account: str) -> Iterator[dict[str, Any]]:
+    for page in aws.client("iam", account=account).get_paginator("list_roles").paginate():
+        yield from page["Roles"]
