@@ -85,7 +85,9 @@ def talk(running: RunningMesh, mesh: Mesh, pair: Pair, asking: Asking | TcpAskin
             said, instead = asking.ask_once()
             after = _counted(running, mesh, pair)
             is_last = tries >= (TRIES if asking.question.is_shared else 1)
-            if after.requests > before.requests or (is_last and not (instead and time.monotonic() < learnt_by)):
+            # Behind the callee, too, somebody may be about to learn of a callee of its own.
+            still_learning = instead and time.monotonic() < learnt_by
+            if not still_learning and (after.requests > before.requests or is_last):
                 break
     except (httpx.HTTPError, OSError, LookupError) as error:
         return Talk(pair, "", f"no answer: {error!r}")

@@ -52,9 +52,10 @@ def test_a_mesh_over_three_accounts(
             theirs = proof.mesh.cells[other].account
             roles = [role["Arn"] for role in _roles(aws, theirs) if role["RoleName"].startswith(("yelb", "meshcert"))]
             assert any(naming.RENEWAL_ROLE in role for role in roles)
+            foreign = _administrator(aws, account)
             for role in roles:
                 with pytest.raises(ClientError, match="AccessDenied"):
-                    aws.client("sts", account=account).assume_role(RoleArn=role, RoleSessionName="foreign")
+                    foreign.assume_role(RoleArn=role, RoleSessionName="foreign")
 
 
 def _contradicted(proof: CellsProof, cell: str, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
@@ -62,6 +63,16 @@ def _contradicted(proof: CellsProof, cell: str, capsys: pytest.CaptureFixture[st
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["verdicts"]["confirmed"]
     return (finding["check"] for finding in said["findings"] if finding["verdict"] == "contradicted")
+
+
+def _administrator(aws: LocalAws, account: str) -> Any:
+    """STS as a role may ask it that may do everything in an account."""
+    iam = aws.client("iam", account=account)
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="administrator", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    iam.attach_role_policy(RoleName="administrator", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    return aws.client_as(role, "sts")
 
 
 def _roles(aws: LocalAws, account: str) -> Iterator[dict[str, Any]]:
