@@ -59,7 +59,7 @@ ELSEWHERE = {
 @pytest.fixture(scope="module", autouse=True)
 def day_of_an_operator(lived: LivedMesh) -> None:
     """Everything an operator may look at, whatever there is to see: nothing is renewed any more."""
-    for command in (["plan"], ["status"], ["verify", "ui"], ["history", "ui"]):
+    for command in (["plan"], ["status"], ["status", "--recorded"], ["verify", "ui"], ["history", "ui"]):
         assert lived.operator.run(*command, "--json").document
 
 
