@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NOT_SHARED = "does not share the CA with account"
 SHARE_AGAIN = "share it by AWS RAM"
 REFUSED_WITHIN_S = 60.0
+PRINTED = ROOT / "build" / "demo-cells"
+"""Where deploys write the roots of the CAs that they share: a mesh file names files of its repository alone."""
 
 
 @dataclass
@@ -92,9 +94,10 @@ class CellsProof(Proof):
         command += ["--cdk", f"{CDK} --no-notices --no-color --app {assembly}"]
         command += ["--require-approval", "never", "--progress", "events"]
         environment = {**os.environ, **self._environment(cell), "PYTHONPATH": str(ROOT)}
+        PRINTED.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
             command,
-            cwd=self.folder,
+            cwd=PRINTED,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -109,7 +112,7 @@ class CellsProof(Proof):
         block = printed[printed.index("\nhierarchies:") : printed.index("\nIn an account outside")]
         values: dict[str, Any] = yaml.safe_load(self.path.read_text())
         for name, said in yaml.safe_load(block)["hierarchies"].items():
-            said["authority"]["root"] = str(self.folder / said["authority"]["root"])
+            said["authority"]["root"] = str((PRINTED / said["authority"]["root"]).relative_to(ROOT))
             values["hierarchies"][name] |= said
         self.path.write_text(yaml.safe_dump(values, sort_keys=False))
         self.mesh = load_mesh(self.path)
