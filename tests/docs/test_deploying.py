@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
 
 PAGE = "docs/deploying.md"
+MOST_WITHOUT_SHARDS = 77
 PREFIXES = {
     "ACMPCA": "acm-pca",
     "CertificateManager": "acm",
@@ -36,17 +37,18 @@ def test_the_deployers_policy_covers_every_type_of_the_stacks() -> None:
     assert {PREFIXES.get(name, name.lower()) for name in names} <= covered
 
 
-@pytest.mark.parametrize(("services", "meshes"), [(12, 1), (50, 1), (100, 2)])
-def test_the_costs_are_those_that_the_plan_says(services: int, meshes: int) -> None:
-    """One gateway and its nodes, two tasks each."""
-    (told,) = (
-        cells[1:]
-        for cells in rows(PAGE, "| services | meshcert adds a month | tasks, network and load balancer a month |")
-        if cells[0].split(",")[0] == str(services)
+@pytest.mark.parametrize("services", [12, 50, 100])
+def test_the_costs_are_those_that_the_plan_says(services: int) -> None:
+    """One gateway and its nodes, two tasks each, by issuer and life."""
+    heading = (
+        "| services | with ACM, meshcert adds a month | `acm-pca`, short-lived, 7 days | the same, 24 hours "
+        "| tasks, network and load balancer a month |"
     )
-    planned = _planned(services // meshes)
+    (told,) = (cells[1:] for cells in rows(PAGE, heading) if cells[0].split(",")[0] == str(services))
+    planned = [_planned(services, life) for life in ("", "7d", "24h")]
 
-    assert told == [f"${meshes * planned.month.dollars:,.0f}", f"${meshes * planned.workload_dollars:,.0f}"]
+    dollars = [plan.month.dollars for plan in planned] + [planned[0].workload_dollars]
+    assert told == [f"${each:,.0f}" for each in dollars]
 
 
 def test_alarms_that_wake_somebody_exist() -> None:
@@ -58,7 +60,16 @@ def test_alarms_that_wake_somebody_exist() -> None:
     assert told <= {alarm.name for alarm in alarms("NAME")}
 
 
-def _planned(services: int) -> OfflinePlan:
-    mesh: Mesh | None = read_mesh(yaml.safe_dump(mesh_of([f"service-{i}" for i in range(services)])).encode()).mesh
+def _planned(services: int, life: str) -> OfflinePlan:
+    """The plan of a mesh whose certificates a short-lived CA issues for a life, or ACM if there is none."""
+    names = [f"service-{number}" for number in range(services)]
+    values = mesh_of(names)
+    if services > MOST_WITHOUT_SHARDS:
+        values["shards"] = {"others": names[2::2]}
+    if life:
+        values["hierarchies"]["only"]["usage"] = "short_lived"
+        for identity in values["identities"].values():
+            identity |= {"issuer": "acm-pca", "validity": life}
+    mesh: Mesh | None = read_mesh(yaml.safe_dump(values).encode()).mesh
     assert mesh is not None
     return offline_plan(mesh)
