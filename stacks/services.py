@@ -214,8 +214,7 @@ def _published_routes(scope: Stack, mesh: Mesh, service: str) -> CustomResource 
         scope,
         f"{service}-routes",
         resource_type=ROUTES_TYPE,
-        # By its name: an export would tie the stacks together.
-        service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
+        service_token=MeshRights(mesh.name).deploy_function_arn,
         service_timeout=PUBLISHED_WITHIN,
         properties={
             "Mesh": mesh.name,

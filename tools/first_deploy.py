@@ -39,6 +39,7 @@ from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.printable import printable
 from tools import verify_aws
+from tools.deployed_stacks import described_stack
 from tools.refused_moves import Made, refused_moves
 
 if TYPE_CHECKING:
@@ -135,9 +136,10 @@ class _Deploy:
     def is_first(self) -> bool | None:
         """Whether the mesh is not deployed yet; None if AWS does not say."""
         try:
-            return _is_first(self._client("cloudformation"), f"{self.mesh.name}-services")
+            found = described_stack(self._client("cloudformation"), f"{self.mesh.name}-services")
         except (ClientError, BotoCoreError):
             return None
+        return found is None or found["StackStatus"] in _GONE
 
     def moves(self) -> list[str]:
         """What a deploy of the mesh file could not carry out, or would take away; empty if AWS does not say."""
@@ -238,17 +240,6 @@ def _known(command: Sequence[str]) -> _Deploy | None:
         return _Deploy(Path(options.mesh), load_mesh(Path(options.mesh)), options.profile)
     except (argparse.ArgumentError, MeshInvalid):
         return None
-
-
-def _is_first(cloudformation: Any, stack: str) -> bool:
-    try:
-        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    except ClientError as error:
-        # CloudFormation has no error code of its own for a stack that does not exist.
-        if error.response["Error"]["Code"] == "ValidationError":
-            return True
-        raise
-    return found["StackStatus"] in _GONE
 
 
 def _options(command: Sequence[str]) -> argparse.Namespace:

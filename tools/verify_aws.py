@@ -53,7 +53,7 @@ from meshcert.printable import printable
 from tools.aws_checks import BEFORE, CHECKS
 from tools.aws_checks.account import Account, signed_in
 from tools.aws_checks.deployment import Deployment, NotDeployed
-from tools.aws_checks.report import as_json, print_table
+from tools.aws_checks.report import as_json, print_table, report_console
 from tools.aws_checks.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from tools.aws_checks.verdicts import Finding
 
-WIDTH_WITHOUT_TERMINAL = 160
 UNUSABLE = 2
 
 
@@ -93,10 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         sys.stdout.write(as_json(deployment, findings) + "\n")
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = WIDTH_WITHOUT_TERMINAL
-        print_table(console, deployment, findings)
+        print_table(report_console(), deployment, findings)
     return int(any(finding.verdict is Verdict.CONTRADICTED for finding in findings))
 
 

@@ -141,15 +141,7 @@ def main(arguments: list[str]) -> int:
         else:
             for name in options.names or BENCHMARKS:
                 add_figures(options.output, name, BENCHMARKS[name].run(options.rounds, console))
-    except (
-        CommitUnknown,
-        ImageFailed,
-        ImportFailed,
-        LoadFailed,
-        ReportUnreadable,
-        RotationFailed,
-        StartFailed,
-    ) as error:
+    except FAILED as error:
         console.print(f"[red]The benchmark stopped:[/red] {error}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:

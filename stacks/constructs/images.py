@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Aws, IgnoreMode
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -38,28 +38,22 @@ ENVOY_CONTEXT = [
 
 def envoy_image(platform: Platform) -> ecs.ContainerImage:
     """The image with Envoy and our entrypoint, the same for every service."""
-    return ecs.ContainerImage.from_asset(
-        str(ROOT),
-        file="envoy-image/Dockerfile",
-        exclude=ENVOY_CONTEXT,
-        ignore_mode=IgnoreMode.DOCKER,
-        asset_name="envoy",
-        platform=platform.image_platform,
-    )
+    return ecs.ContainerImage.from_asset(str(ROOT), **_envoy(platform))
 
 
 def envoy_asset(scope: Construct, platform: Platform) -> ecr_assets.DockerImageAsset:
     """The same image by its name in Amazon ECR, for task definitions that are not of this stack."""
-    return ecr_assets.DockerImageAsset(
-        scope,
-        "EnvoyImage",
-        directory=str(ROOT),
-        file="envoy-image/Dockerfile",
-        exclude=ENVOY_CONTEXT,
-        ignore_mode=IgnoreMode.DOCKER,
-        asset_name="envoy",
-        platform=platform.image_platform,
-    )
+    return ecr_assets.DockerImageAsset(scope, "EnvoyImage", directory=str(ROOT), **_envoy(platform))
+
+
+def _envoy(platform: Platform) -> dict[str, Any]:
+    return {
+        "file": "envoy-image/Dockerfile",
+        "exclude": ENVOY_CONTEXT,
+        "ignore_mode": IgnoreMode.DOCKER,
+        "asset_name": "envoy",
+        "platform": platform.image_platform,
+    }
 
 
 def application_image(image: str, platform: Platform) -> ecs.ContainerImage:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
 
 
+VIA_SECRETS_MANAGER = {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}
+"""The condition on a key that only Secrets Manager uses it, on a role's behalf."""
 _OF_A_CLUSTER = re.compile(r":(service|task)/[^/]+/\*$")
 
 
@@ -50,6 +52,11 @@ class MeshRights:
         hierarchies = mesh.hierarchies.values()
         existing = tuple(each.existing.arn for each in hierarchies if each.existing)
         return cls(mesh.name, existing, any(each.made for each in hierarchies))
+
+    @property
+    def deploy_function_arn(self) -> str:
+        """The function that answers custom resources, by its name: an export would tie the stacks together."""
+        return self.arn("lambda", f"function:{naming.function(self.mesh, 'deploy')}")
 
     def certificates(self, sid: str, *actions: str) -> iam.PolicyStatement:
         """A statement on the mesh's ACM certificates, recognised by their tag: ACM makes up their ids."""

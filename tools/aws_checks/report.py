@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,12 +16,19 @@ from tools.aws_checks.verdicts import Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from tools.aws_checks.deployment import Deployment
     from tools.aws_checks.verdicts import Finding
 
-_STYLES = {Verdict.CONFIRMED: "green", Verdict.CONTRADICTED: "bold red", Verdict.UNDECIDED: "yellow"}
+_WIDTH_WITHOUT_TERMINAL = 160
+STYLES: dict[str, str] = {Verdict.CONFIRMED: "green", Verdict.CONTRADICTED: "bold red", Verdict.UNDECIDED: "yellow"}
+
+
+def report_console() -> Console:
+    """Standard output, wide enough for a table where no terminal says how wide it is."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    return console
 
 
 def as_json(deployment: Deployment, findings: Sequence[Finding]) -> str:
@@ -65,7 +73,7 @@ def print_table(console: Console, deployment: Deployment, findings: Sequence[Fin
             assumption if finding.check != previous else "",
             Text(printable(", ".join(subjects))),
             Text(printable(finding.seen)),
-            Text(finding.verdict, style=_STYLES[finding.verdict]),
+            Text(finding.verdict, style=STYLES[finding.verdict]),
             Text(printable(finding.remedy)),
         )
         previous = finding.check

@@ -35,6 +35,7 @@ from meshcert.naming import BOOTSTRAP_QUALIFIER
 from meshcert.printable import printable
 from tools.aws_checks.account import Account, signed_in
 from tools.aws_checks.deployment import Deployment
+from tools.aws_checks.report import report_console
 from tools.aws_checks.verdicts import Verdict
 from tools.trial.assumptions import latest
 from tools.trial.removal import Removal
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 REPORT = Path("build") / "trial.json"
 UNUSABLE = 2
 _BOOTSTRAP_VERSION = f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"
-_WIDTH_WITHOUT_TERMINAL = 160
 _STAYS = (
     "the CA and the secrets' key, for the 7 days in which AWS lets one restore them, at no cost",
     "the functions and the images of this deploy in the bucket and the repository of the CDK's bootstrap",
@@ -116,9 +116,7 @@ def main(words: Sequence[str] | None = None) -> int:
     succeeded = trial.run()
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(document(trial, place.region, dt.datetime.now(dt.UTC).isoformat(timespec="seconds")))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_WITHOUT_TERMINAL
+    console = report_console()
     show(console, trial)
     console.print(f"\nEverything is in {REPORT}")
     contradicted = any(finding.verdict is Verdict.CONTRADICTED for finding in latest(trial.runs))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
-from meshcert.errors import AwsRefused
+from tools.deployed_stacks import described_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -119,15 +119,9 @@ class Removal:
         return described
 
     def _described(self, stack: str) -> Mapping[str, Any] | None:
-        try:
-            with aws_errors("describe the stack", stack):
-                (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        except AwsRefused as error:
-            # CloudFormation has no error code of its own for a stack that does not exist.
-            if error.code != "ValidationError":
-                raise
-            return None
-        return None if found["StackStatus"] == _GONE else found
+        with aws_errors("describe the stack", stack):
+            found = described_stack(self.client("cloudformation"), stack)
+        return None if found is None or found["StackStatus"] == _GONE else found
 
     def _kept_taken_away(self, stack: str) -> Iterator[Remaining]:
         cloudformation = self.client("cloudformation")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from meshcert import VERSION
 from meshcert.printable import printable
+from tools.aws_checks.report import STYLES
 from tools.aws_checks.verdicts import Verdict
 from tools.trial.assumptions import ASSUMED, NOT_TRIED, latest, told
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tools.trial.steps import Trial
 
-_STYLES = {Verdict.CONFIRMED: "green", Verdict.CONTRADICTED: "bold red", Verdict.UNDECIDED: "yellow", NOT_TRIED: "dim"}
+_STYLES = {**STYLES, NOT_TRIED: "dim"}
 
 
 def document(trial: Trial, region: str, at: str) -> str:

@@ -97,8 +97,7 @@ class AttachedService(Construct):
             self,
             "Settings",
             resource_type=SETTINGS_TYPE,
-            # By its name: an export would tie the stacks together.
-            service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
+            service_token=MeshRights(mesh.name).deploy_function_arn,
             service_timeout=PUBLISHED_WITHIN,
             properties={
                 "Mesh": mesh.name,

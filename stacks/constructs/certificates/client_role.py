@@ -8,6 +8,7 @@ from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
 
 from meshcert import naming
+from stacks.constructs.rights import VIA_SECRETS_MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,7 +52,7 @@ def client_role(
         iam.PolicyStatement(sid="ReadItsSecrets", actions=["secretsmanager:GetSecretValue"], resources=arns)
     )
     limits = {
-        "kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}",
+        **VIA_SECRETS_MANAGER,
         "kms:EncryptionContext:SecretARN": arns,
     }
     role.add_to_policy(

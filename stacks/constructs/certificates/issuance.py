@@ -13,6 +13,7 @@ from meshcert import naming
 from meshcert.contract import issuances
 from meshcert.identity import IssuerName
 from meshcert.issuing.issuance_terms import IssuanceTerms
+from stacks.constructs.rights import VIA_SECRETS_MANAGER
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -134,5 +135,5 @@ def through_secrets_manager(sid: str, key: kms.IKey, *actions: str) -> iam.Polic
         sid=sid,
         actions=list(actions),
         resources=[key.key_arn],
-        conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
+        conditions={"StringEquals": VIA_SECRETS_MANAGER},
     )

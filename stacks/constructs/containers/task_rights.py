@@ -11,7 +11,7 @@ from meshcert import naming
 from meshcert.contract.route_rows import SETTINGS_PREFIX
 from meshcert.mesh import route_table
 from stacks.constructs.certificates.revocation_bucket import bucket_name
-from stacks.constructs.rights import MeshRights
+from stacks.constructs.rights import VIA_SECRETS_MANAGER, MeshRights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,7 +96,7 @@ def _reading_secrets(
         actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
         resources=secrets,
     )
-    via = {"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}}
+    via = {"StringEquals": VIA_SECRETS_MANAGER}
     # A role of the user's may be let read every secret of the account by a policy of theirs: the key opens it these.
     these = {"StringLike": {"kms:EncryptionContext:SecretARN": secrets}} if is_on_a_role_of_yours else {}
     # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
