@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from typing import Never
 
     from entrypoint.aws.signed_connection import Session
+    from entrypoint.discovery.discovery import Discovery
     from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Handover
     from entrypoint.judging.file_reading import FileReader
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
-    from entrypoint.rotating.discovery import Discovery
     from entrypoint.rotating.federation.delivery import FederationDelivery
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
@@ -239,7 +239,7 @@ class _Parts:
     def await_every_backend(self) -> None:
         """Wait until Cloud Map, or DNS in its place, has answered about every backend; that takes 20 s at most."""
         if self.discovery is not None:
-            from entrypoint.rotating.discovery import HEALTHY_WITHIN_S  # loaded by now
+            from entrypoint.discovery.discovery import HEALTHY_WITHIN_S  # loaded by now
 
             self.discovery.wait(HEALTHY_WITHIN_S)
 
@@ -250,7 +250,8 @@ def _discovery(
     from entrypoint.aws.cloud_map import CloudMapReader  # a proxy that calls nobody needs none of it
     from entrypoint.aws.endpoint import cloud_map_endpoint
     from entrypoint.aws.signed_connection import SignedConnection
-    from entrypoint.rotating.discovery import Discovery
+    from entrypoint.discovery.connecting import accepting
+    from entrypoint.discovery.discovery import Discovery
     from meshcert.contract.discovery import ANSWER_WITHIN_S
 
     endpoint = cloud_map_endpoint(settings.region, arguments.environ)
@@ -265,7 +266,7 @@ def _discovery(
             return ()
 
     reader = CloudMapReader(connection, settings.proxy.cloud_map_namespace)
-    return Discovery(settings.proxy, reader, resolve, handover, resumes=resumes, log=log)
+    return Discovery(settings.proxy, reader, resolve, handover, accepting=accepting, resumes=resumes, log=log)
 
 
 def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Polling:

@@ -15,6 +15,7 @@ from evidence.fixtures.registrations import NAMESPACE
 from evidence.fixtures.serving import serving
 from meshcert.envoy.host_health import FAILURES
 from meshcert.envoy.http.routes import TASKS_TRIED
+from meshcert.host_policies import OutlierDetection
 from meshcert.proxy import Backend
 from tests.envoy.conftest import both_deliveries
 
@@ -59,6 +60,12 @@ def known(edge: Container) -> set[str]:
     """The addresses that Envoy has for the backend."""
     lines = edge.admin("/clusters")[1].splitlines()
     return {line.split("::")[1].rpartition(":")[0] for line in lines if line.startswith(f"{TELLER}::1")}
+
+
+def open_to(edge: Container) -> set[str]:
+    """Those of them that get requests, if Envoy has nothing against them itself."""
+    lines = edge.admin("/clusters")[1].splitlines()
+    return {address for address in known(edge) if f"{TELLER}::{address}:{PORT}::health_flags::healthy" in lines}
 
 
 @both_deliveries
@@ -130,9 +137,10 @@ def test_a_task_that_is_gone_and_still_named_fails_no_request(
     """Requests that meet it go to another task, and after three Envoy asks it no more for a while."""
     there, gone = new_task(), new_address()
     api.registrations.tasks[TELLER] = [there, gone]
-    edge = start(caller())
-    edge.wait_until_healthy()
-    eventually(lambda: known(edge) == {there, gone}, "both")
+    with serving(ThreadingHTTPServer((gone, PORT), _Task)):
+        edge = start(caller())
+        edge.wait_until_healthy()
+        eventually(lambda: open_to(edge) == {there, gone}, "both")
 
     assert {answers(edge) for _ in range(30)} == {there}
     counters = edge.stats(f"cluster.{TELLER}.")
@@ -163,6 +171,27 @@ def test_tasks_that_still_start_fail_no_request(
     eventually(lambda: known(edge) == {*ready, *starting}, "all")
 
     assert {answers(edge) for _ in range(20 * TASKS_TRIED)} == set(ready)
+
+
+def test_a_task_that_started_slowly_is_not_left_out_when_the_next_one_starts(
+    start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str]
+) -> None:
+    """Two rotations one after the other. What Envoy judges by connections would count for a minute here."""
+    (backend,) = caller().backends
+    judged = backend._replace(outlier_detection=OutlierDetection(5, 1.0, 60.0, 100))
+    before, slow, next_one = new_task(), new_address(), new_address()
+    api.registrations.tasks[TELLER] = [before, slow]
+    edge = start(caller()._replace(backends=(judged,)))
+    edge.wait_until_healthy()
+    eventually(lambda: known(edge) == {before, slow}, "both")
+    assert {answers(edge) for _ in range(10)} == {before}
+
+    with serving(ThreadingHTTPServer((slow, PORT), _Task)):
+        api.registrations.tasks[TELLER] = [slow, next_one]
+        eventually(lambda: known(edge) == {slow, next_one}, "the next one", POLLED_WITHIN_S)
+
+        assert {answers(edge) for _ in range(10)} == {slow}
+        assert open_to(edge) == {slow}
 
 
 def test_without_any_task_that_answers_all_of_them_are_tried(

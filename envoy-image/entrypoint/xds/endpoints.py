@@ -2,7 +2,7 @@
 The endpoints of clusters as an xDS type: Envoy's Endpoint Discovery Service.
 
 Field numbers are those of ``envoy/config/endpoint/v3/{endpoint,endpoint_components}.proto`` and
-``envoy/config/core/v3/{address,base}.proto``; tests compare with the generated messages.
+``envoy/config/core/v3/{address,base,health_check}.proto``; tests compare with the generated messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _ADDRESS: Fields = {"socket_address": (1, {"address": (2, {}), "port_value": (3,
 _ENDPOINTS: Fields = {
     "endpoints": (
         2,
-        {"locality": (1, {"zone": (2, {})}), "lb_endpoints": (2, {"endpoint": (1, {"address": (1, _ADDRESS)})})},
+        {
+            "locality": (1, {"zone": (2, {})}),
+            "lb_endpoints": (2, {"endpoint": (1, {"address": (1, _ADDRESS)}), "health_status": (2, {})}),
+        },
     ),
 }
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-_PERIOD_US = 100_000
+PERIOD_US = 100_000
+"""Microseconds: what Docker and ECS set, and the kernel's default."""
 _UNITS_OF_A_CORE = 1024
 _PREFIX = "meshcert-task-"
 _EMPTY_WITHIN_S = 5.0
@@ -56,7 +57,7 @@ class CpuQuota:
 
     @property
     def throttled(self) -> int:
-        """In how many periods of 100 ms the task had to wait for the next one."""
+        """In how many periods the task had to wait for the next one."""
         lines = (self.folder / "cpu.stat").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("nr_throttled"))
 
@@ -76,25 +77,26 @@ class CpuQuota:
                 return
 
 
-def open_quota(name: str, units: int) -> CpuQuota:
+def open_quota(name: str, units: int, period_us: int = PERIOD_US) -> CpuQuota:
     """
     A new cgroup for one task.
 
     Args:
         name: Names the task among those of this process.
         units: CPU units; 1,024 are one core.
+        period_us: How often the task gets its share anew, microseconds.
 
     Raises:
         QuotaNotPermittedError: If there can be none.
     """
     quota = CpuQuota(own_group() / f"{_PREFIX}{os.getpid()}-{name}")
-    limit_us = units * _PERIOD_US // _UNITS_OF_A_CORE
+    limit_us = units * period_us // _UNITS_OF_A_CORE
     try:
         quota.folder.mkdir()
         if (quota.folder / "cpu.max").exists():
-            (quota.folder / "cpu.max").write_text(f"{limit_us} {_PERIOD_US}")
+            (quota.folder / "cpu.max").write_text(f"{limit_us} {period_us}")
         else:
-            (quota.folder / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
+            (quota.folder / "cpu.cfs_period_us").write_text(str(period_us))
             (quota.folder / "cpu.cfs_quota_us").write_text(str(limit_us))
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from entrypoint.log import iso_time
 from meshcert.envoy.endpoints import endpoints_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Container, Sequence
 
     from entrypoint.envoy.handover import Handover
     from meshcert.envoy.endpoints import TaskAddress
@@ -39,6 +39,8 @@ class BackendEndpoints:
         self.backend = backend
         self.found_by = FoundBy.NOBODY
         self.tasks: tuple[TaskAddress, ...] = ()
+        self.closed: frozenset[TaskAddress] = frozenset()
+        """Those that have not been seen to accept connections; what was once open is Envoy's to judge."""
         self._handover = handover
         self._told = ""
 
@@ -56,14 +58,31 @@ class BackendEndpoints:
             OSError: If it cannot be handed over; the answer before stays.
         """
         changed = self.found_by is FoundBy.NOBODY or tuple(tasks) != self.tasks
+        closed = frozenset(tasks) - (frozenset(self.tasks) - self.closed)
         if changed:
-            self.put(tasks, iso_time(now))
-        self.tasks, self.found_by = tuple(tasks), found_by
+            self.put(tasks, iso_time(now), closed)
+        self.tasks, self.closed, self.found_by = tuple(tasks), closed, found_by
         return changed
 
-    def put(self, tasks: Sequence[TaskAddress], version: str = "none") -> None:
+    def open(self, tasks: Collection[TaskAddress], now: float) -> None:
+        """
+        Tell Envoy which tasks have begun to accept connections.
+
+        Args:
+            tasks: Those among :attr:`closed`; without any, nothing is said.
+            now: As for :meth:`take`.
+
+        Raises:
+            OSError: If it cannot be handed over; they stay closed.
+        """
+        if tasks:
+            closed = self.closed - frozenset(tasks)
+            self.put(self.tasks, iso_time(now), closed)
+            self.closed = closed
+
+    def put(self, tasks: Sequence[TaskAddress], version: str = "none", closed: Container[TaskAddress] = ()) -> None:
         """Hand these to Envoy, and remember nothing; raises OSError if that fails."""
-        body = endpoints_resource(self.backend.name, self.backend.port, tasks)
+        body = endpoints_resource(self.backend.name, self.backend.port, tasks, closed)
         self._handover.put(self.backend.name, EnvoyResource(version, body))
 
     def complain(self, reason: str) -> bool:

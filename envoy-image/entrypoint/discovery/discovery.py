@@ -3,6 +3,11 @@ Finding the tasks of backends: Cloud Map is asked every few seconds, and Envoy g
 
 An answer counts, also an empty one; no answer changes nothing: Envoy keeps the last good one for as long as it takes. A
 task that starts while Cloud Map does not answer has none, and asks DNS instead until Cloud Map is back.
+
+Cloud Map names a task as soon as it runs, and says only 30 seconds late whether it is healthy. Until its application
+answers it refuses connections. So each new one is tried, and gets no requests before it accepts. Envoy would find out
+by itself, but leaves out what has refused for longer than it refuses: while an application takes 20 seconds to start,
+for up to 15 more. If other tasks started then, it would know those alone.
 """
 
 from __future__ import annotations
@@ -11,15 +16,15 @@ import threading
 from typing import TYPE_CHECKING, Never
 
 from entrypoint.aws.retrying import ProcessClock, until
+from entrypoint.discovery.endpoints import BackendEndpoints, FoundBy
+from entrypoint.discovery.lookups import Lookups
 from entrypoint.log import place_of
-from entrypoint.rotating.endpoints import BackendEndpoints, FoundBy
-from entrypoint.rotating.lookups import Lookups
 from meshcert.contract.discovery import ANSWER_WITHIN_S, POLL_INTERVAL_S
 from meshcert.envoy.endpoints import TaskAddress
 from meshcert.errors import AwsUnavailable, MeshcertError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Iterable
     from typing import Protocol
 
     from entrypoint.envoy.handover import Handover
@@ -61,6 +66,7 @@ class Discovery:
 
     Args:
         resolve: Returns the addresses of a DNS name, none if there are none; used only while Cloud Map fails.
+        accepting: Returns those of some addresses and ports that accept connections.
         resumes: True if Envoy has endpoints from an earlier watcher: only Cloud Map's answer replaces them.
     """
 
@@ -71,6 +77,7 @@ class Discovery:
         resolve: Callable[[str], tuple[str, ...]],
         handover: Handover,
         *,
+        accepting: Callable[[Iterable[tuple[str, int]]], Container[tuple[str, int]]],
         resumes: bool,
         log: Log,
         clock: ProcessClock | None = None,
@@ -78,6 +85,7 @@ class Discovery:
         self._backends = [BackendEndpoints(backend, handover) for backend in proxy.discovered]
         self._reader = reader
         self._lookups = Lookups(resolve)
+        self._accepting = accepting
         self._resumes = resumes
         self._log = log
         self._clock = clock or ProcessClock()
@@ -132,6 +140,7 @@ class Discovery:
                 self._backends.append(each)
         # Only now: a slow resolver holds up no backend that Cloud Map knows.
         self._look_up([each for each, _ in failed if self._needs_dns(each)])
+        self._try_closed()
         self._nobody_knows = self._is_down and any(self._needs_dns(each) and not each.tasks for each, _ in failed)
         for each, reason in failed:
             if each.complain(reason):
@@ -180,6 +189,17 @@ class Discovery:
         elif changed:
             self._log.debug("endpoints-changed", backend=each.backend.name, tasks=len(tasks))
         return ""
+
+    def _try_closed(self) -> None:
+        """Let those of the new tasks have requests that accept connections by now."""
+        addresses = [(task.address, each.backend.port) for each in self._backends for task in each.closed]
+        found = self._accepting(addresses) if addresses else ()
+        for each in self._backends:
+            accept = [task for task in each.closed if (task.address, each.backend.port) in found]
+            try:
+                each.open(accept, self._clock.now())
+            except OSError as error:
+                self._log.warning("endpoints-not-delivered", backend=each.backend.name, reason=str(error))
 
     def _needs_dns(self, each: BackendEndpoints) -> bool:
         return each.found_by is FoundBy.DNS or (each.found_by is FoundBy.NOBODY and not self._resumes)

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.aws.retrying import ProcessClock
-from entrypoint.log import Log
-from entrypoint.rotating.discovery import (
+from entrypoint.discovery.discovery import (
     ASK_AGAIN_AFTER_S,
     FIRST_ANSWER_WITHIN_S,
     HEALTHY_WITHIN_S,
     LONGEST_PAUSE_S,
     Discovery,
 )
-from entrypoint.rotating.lookups import Lookups
+from entrypoint.discovery.lookups import Lookups
+from entrypoint.log import Log
 from evidence.fixtures.proxies import gateway
 from meshcert.contract.discovery import CALLERS_LEARN_S, POLL_INTERVAL_S
 from meshcert.contract.stopping import DRAIN_S
-from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S, TaskAddress
+from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S, UNHEALTHY, TaskAddress
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
 from meshcert.proxy import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from entrypoint.envoy.handover import EnvoyResource
 
@@ -50,6 +50,9 @@ class World:
         self.dns: dict[str, tuple[str, ...]] = {}
         self.asked: list[str] = []
         self.envoy: dict[str, set[str]] = {}
+        self.closed: dict[str, set[str]] = {}
+        self.refusing: set[TaskAddress] = set()
+        self.tried: list[tuple[str, int]] = []
         self.handed = 0
         self.full = False
         self.now = 0.0
@@ -64,6 +67,7 @@ class World:
             anything,
             lambda host: self.dns.get(host, ()),
             anything,
+            accepting=self._accepting,
             resumes=resumes,
             log=Log("debug", lambda line: self.lines.append(json.loads(line))),
             clock=ProcessClock(lambda: self.now, self._wait, lambda: 1.0, lambda: self.now),
@@ -72,6 +76,11 @@ class World:
     def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.now += seconds
+
+    def _accepting(self, addresses: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        self.tried += (asked := sorted(addresses))
+        refusing = {task.address for task in self.refusing}
+        return {address for address in asked if address[0] not in refusing}
 
     def tasks(self, service: str, timeout_s: float) -> tuple[TaskAddress, ...]:
         """Cloud Map's answer."""
@@ -87,12 +96,13 @@ class World:
         if self.full:
             raise OSError(28, "No space left on device")
         self.handed += 1
-        hosts = [
-            end["endpoint"]["address"]["socket_address"]
+        health = {
+            end["endpoint"]["address"]["socket_address"]["address"]: end.get("health_status")
             for each in resource.body["endpoints"]
             for end in each["lb_endpoints"]
-        ]
-        self.envoy[name] = {host["address"] for host in hosts}
+        }
+        self.envoy[name] = set(health)
+        self.closed[name] = {address for address, status in health.items() if status == UNHEALTHY}
 
     def events(self) -> list[str]:
         """What was logged above the level debug."""
@@ -100,7 +110,7 @@ class World:
 
 
 def test_an_answer_replaces_the_one_before_an_empty_one_too() -> None:
-    """A service that is scaled to nothing has no endpoints; what stays the same is not handed over again."""
+    """What stays is not handed over again, what is new twice: closed, then open; scaled to nothing, there is none."""
     world = World()
     seen = []
     for answer in ((FIRST, SECOND), (FIRST, SECOND), (), (THIRD,)):
@@ -109,8 +119,26 @@ def test_an_answer_replaces_the_one_before_an_empty_one_too() -> None:
         seen.append(world.envoy["teller"])
 
     assert seen == [{"10.0.0.1", "10.0.0.2"}, {"10.0.0.1", "10.0.0.2"}, set(), {"10.0.0.3"}]
-    assert world.handed == 3
+    assert world.handed == 5
     assert world.events() == []
+
+
+def test_a_new_task_gets_requests_once_it_has_accepted_a_connection() -> None:
+    """From then on it is not tried again: Envoy judges it."""
+    world = World()
+    closed = []
+    for answer, refusing in (
+        ((FIRST,), {FIRST}),
+        ((FIRST,), set[TaskAddress]()),
+        ((FIRST, SECOND), {FIRST, SECOND}),
+        ((FIRST, SECOND), {FIRST}),
+    ):
+        world.answers["teller"], world.refusing = answer, refusing
+        assert world.discovery.look()
+        closed.append(world.closed["teller"])
+
+    assert closed == [{"10.0.0.1"}, set(), {"10.0.0.2"}, set()]
+    assert [address for address, _ in world.tried] == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"]
 
 
 @pytest.mark.parametrize("error", [DOWN, DENIED, UNKNOWN], ids=["down", "denied", "unknown"])

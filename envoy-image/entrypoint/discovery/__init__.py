@@ -1,0 +1,1 @@
+"""Finding the tasks of backends, and what Envoy gets of them."""
