@@ -160,6 +160,18 @@ class LocalAws:
         return self.config.endpoint
 
     @property
+    def pid(self) -> int:
+        """
+        Its process, whose descendants are the tasks and the functions.
+
+        Raises:
+            LocalAwsFailed: If another process runs it, or none.
+        """
+        if self._process is None:
+            raise LocalAwsFailed("the local AWS is not this program's own", self.log_path)
+        return self._process.pid
+
+    @property
     def requests_seen(self) -> RequestsSeen:
         """
         How often each request came to its tasks' applications.

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.25
 """Between two looks, seconds: each asks the local AWS two or three things, on the cores of those who are waited for."""
+SERVICES_DESCRIBED = 10
+"""At most so many in one question (ecs:DescribeServices)."""
+_VERSION_LENGTH = 64
 _Seen = TypeVar("_Seen")
 
 
@@ -193,7 +196,11 @@ class RunningMesh:
         for cluster, name in map(self._place, services):
             clusters.setdefault(cluster, []).append(name)
         ecs = self.client("ecs")
-        described = [ecs.describe_services(cluster=cluster, services=names) for cluster, names in clusters.items()]
+        described = [
+            ecs.describe_services(cluster=cluster, services=names[at : at + SERVICES_DESCRIBED])
+            for cluster, names in clusters.items()
+            for at in range(0, len(names), SERVICES_DESCRIBED)
+        ]
         for service in (service for answer in described for service in answer["services"]):
             deployments = service["deployments"]
             completed = len(deployments) == 1 and deployments[0].get("rolloutState") == "COMPLETED"
@@ -206,12 +213,17 @@ class RunningMesh:
         An output of one of its stacks.
 
         Args:
-            stack: ``pki``, ``identities`` or ``services``.
+            stack: ``pki``, ``identities`` or ``services``; those of its shards are looked through as well.
             name: The output, without the letters that CloudFormation does not allow.
         """
-        prefix = f"{self.name}-{self.cell}" if self.cell else self.name
-        described = self.client("cloudformation").describe_stacks(StackName=f"{prefix}-{stack}")
-        return str(next(item["OutputValue"] for item in described["Stacks"][0]["Outputs"] if item["OutputKey"] == name))
+        home = "-".join(filter(None, (self.name, self.cell, stack)))
+        for page in self.client("cloudformation").get_paginator("describe_stacks").paginate():
+            for described in page["Stacks"]:
+                if described["StackName"] == home or described["StackName"].startswith(f"{home}-"):
+                    for output in described.get("Outputs", ()):
+                        if output["OutputKey"] == name:
+                            return str(output["OutputValue"])
+        raise LookupError(name)
 
     def gateway_address(self, service: str) -> str:
         """The IP address of a gateway's load balancer."""
@@ -265,6 +277,17 @@ class RunningMesh:
     def current_version(self, identity: str) -> str:
         """The secret version that is current for an identity."""
         return self.version_labelled(identity, CURRENT)
+
+    def published(self, identity: str) -> list[str]:
+        """Every version that an identity's secret has ever held, the template's placeholder left out."""
+        vault, found = self.client("secretsmanager"), list[str]()
+        question = {"SecretId": naming.identity_secret(self.name, identity), "IncludeDeprecated": True}
+        while True:
+            answer = vault.list_secret_version_ids(**question)
+            found += [version["VersionId"] for version in answer["Versions"]]
+            if not answer.get("NextToken"):
+                return [version for version in found if len(version) == _VERSION_LENGTH]
+            question["NextToken"] = answer["NextToken"]
 
     def is_settled(self, identity: str) -> bool:
         """True if the renewal function has nothing more to do for an identity, as its table says."""

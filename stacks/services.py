@@ -23,6 +23,7 @@ from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_asset, envoy_image
 from stacks.constructs.network import placement
+from stacks.constructs.parts import scope_of_part
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
 from stacks.constructs.service_groups import ServiceGroups
@@ -129,10 +130,10 @@ class ServicesStack(Stack):
             if routes := _published_routes(homes[service], mesh, service):
                 services[service].starts_after(routes)
             if declared.load_balancer and declared.load_balancer.target_groups:
-                join_target_groups(homes[service], own[service], declared.load_balancer, placed)
+                join_target_groups(own[service], declared.load_balancer, placed)
             elif declared.load_balancer:
                 balancer = GatewayBalancer(
-                    homes[service],
+                    scope_of_part(homes[service], f"{service}-balancer", mesh),
                     f"{service}-balancer",
                     balancer=declared.load_balancer,
                     placed=placed,
@@ -200,7 +201,7 @@ class ServicesStack(Stack):
         return group
 
 
-def _published_routes(scope: Stack, mesh: Mesh, service: str) -> CustomResource | None:
+def _published_routes(stack: Stack, mesh: Mesh, service: str) -> CustomResource | None:
     """
     The custom resource that is complete once the deploy function has written a proxy's route table; None without.
 
@@ -210,9 +211,10 @@ def _published_routes(scope: Stack, mesh: Mesh, service: str) -> CustomResource 
     table = route_table(mesh, service)
     if table is None:
         return None
+    construct_id = f"{service}-routes"
     return CustomResource(
-        scope,
-        f"{service}-routes",
+        scope_of_part(stack, construct_id, mesh),
+        construct_id,
         resource_type=ROUTES_TYPE,
         service_token=MeshRights(mesh.name).deploy_function_arn,
         service_timeout=PUBLISHED_WITHIN,

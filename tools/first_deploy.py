@@ -10,7 +10,8 @@ nothing is made. A later deploy is not kept from anything: somebody else may hav
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
 A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
-no deploy can carry that out; and if it would delete log groups without a word (:mod:`tools.refused_moves`).
+no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; and if it would delete log
+groups without a word (:mod:`tools.refused_moves`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
@@ -37,6 +38,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
+from meshcert.mesh.stacks.shards import SHARDED
 from meshcert.printable import printable
 from tools import verify_aws
 from tools.deployed_stacks import described_stack
@@ -150,7 +152,19 @@ class _Deploy:
         except (ClientError, BotoCoreError):
             return []
         outputs = frozenset(each["OutputKey"] for each in pki.get("Outputs", []))
-        return list(refused_moves(self.mesh, Made.of(services, outputs)))
+        return list(refused_moves(self.mesh, Made.of(services, outputs, self._sharded(client))))
+
+    def _sharded(self, client: Any) -> dict[str, Any]:
+        """The templates of the stacks that hold services or identities; empty if AWS does not say."""
+        templates = {}
+        with suppress(ClientError, BotoCoreError):
+            for page in client.get_paginator("describe_stacks").paginate():
+                for stack in page["Stacks"]:
+                    part = stack["StackName"].removeprefix(f"{self.mesh.name}-")
+                    ours = {"Key": naming.TAG, "Value": self.mesh.name} in stack.get("Tags", [])
+                    if ours and part.partition("-")[0] in SHARDED and stack["StackStatus"] not in _GONE:
+                        templates[part] = client.get_template(StackName=stack["StackName"])["TemplateBody"]
+        return templates
 
     def logs_kept(self, folder: Path) -> KeptLogs | None:
         """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""

@@ -9,9 +9,13 @@ else. Log groups it deletes with all their lines.
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert import naming
+from meshcert.deploying.custom_resource import IDENTITY_TYPE
+from meshcert.deploying.settings import SETTINGS_TYPE
+from meshcert.mesh.stacks.shards import stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +26,13 @@ _BESIDE = (
     "A mesh does not move: make a second one beside it, with a name of its own, and move callers over "
     '(docs/mesh-file.md, "The network")'
 )
+_NAMED = {
+    "AWS::ECS::Service": ("services", "ServiceName"),
+    SETTINGS_TYPE: ("services", "Service"),
+    IDENTITY_TYPE: ("identities", "Identity"),
+}
+"""The property with the name of a service or an identity, by the type of the resource that every one of them has."""
+_MOST_TOLD = 5
 
 
 class Made(NamedTuple):
@@ -32,15 +43,27 @@ class Made(NamedTuple):
         kinds: The types of resources in the stack of the services.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
+        homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
+            and its own name.
     """
 
     kinds: frozenset[str]
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
+    homes: Mapping[tuple[str, str], str] = MappingProxyType({})
 
     @classmethod
-    def of(cls, services: Mapping[str, Any], outputs: frozenset[str]) -> Made:
-        """What a template of the services' stack says, and the names of the outputs of the stack of the CAs."""
+    def of(
+        cls, services: Mapping[str, Any], outputs: frozenset[str], others: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Made:
+        """
+        What the templates say.
+
+        Args:
+            services: That of the services' stack.
+            outputs: The names of the outputs of the stack of the CAs.
+            others: Those of all stacks that hold services or identities, by the stacks' names without the mesh's.
+        """
         resources = services["Resources"].values()
         groups = (each for each in resources if each["Type"] == "AWS::Logs::LogGroup")
         names = (
@@ -52,6 +75,7 @@ class Made(NamedTuple):
             frozenset(each["Type"] for each in resources),
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
+            dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
         )
 
 
@@ -79,6 +103,31 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
                 "another root at once. Declare the CA of yours as a hierarchy of another name, and move to it "
                 '(docs/trust.md, "Replace a CA in three deploys")'
             )
+    yield from _moves_between_stacks(mesh, made)
+
+
+def _homes(stack: str, template: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+    for resource in template["Resources"].values():
+        kind, key = _NAMED.get(resource["Type"], ("", ""))
+        name = resource.get("Properties", {}).get(key)
+        if isinstance(name, str):
+            yield (kind, name), stack
+
+
+def _moves_between_stacks(mesh: Mesh, made: Made) -> Iterator[str]:
+    moved: dict[tuple[str, str], list[str]] = {}
+    for kind, declared in (("identities", mesh.identities), ("services", mesh.services)):
+        for name in declared:
+            home, wanted = made.homes.get((kind, name)), stack_of(kind, mesh.shards, name)
+            if home not in {None, wanted}:
+                moved.setdefault((str(home), wanted), []).append(name)
+    for (home, wanted), names in moved.items():
+        told = ", ".join(names[:_MOST_TOLD]) + (f" and {len(names) - _MOST_TOLD} more" if names[_MOST_TOLD:] else "")
+        yield (
+            f"shards: {told}: deployed by the stack {mesh.name}-{home}, and this has {mesh.name}-{wanted} make it. A "
+            "stack cannot hand over what it has made, and names are taken until it is gone: name in shards what is not "
+            'deployed yet, and leave the others where they are (docs/mesh-file.md, "Shards")'
+        )
 
 
 def root_output(hierarchy: str) -> str:

@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from evidence.bench.delivered import deliver
-from evidence.bench.start import Launch, Started, resident_mb
+from evidence.bench.start import Launch, Started
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import installed_envoy
 from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.process_memory import resident_mb
 from evidence.fixtures.proxies import GATEWAY_NAME, PORT, TELLER_NAME, gateway, teller
 from evidence.load.loads import Connection
 from meshcert.envoy import Addresses, bootstrap, secrets_used

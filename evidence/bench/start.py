@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from evidence.fixtures.process_memory import family, proportional_mb, resident_mb
 from meshcert.contract.container import ADMIN_PORT
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Started:
 
     def cpu_s(self) -> float:
         """CPU seconds so far of the process and all it started, those that ended and were waited for included."""
-        return sum(map(cpu_s, _family(self._process.pid)))
+        return sum(map(cpu_s, family(self._process.pid)))
 
     def memory_beside_envoy(self, last_event: str = "secrets-accepted") -> Memory:
         """
@@ -218,15 +219,6 @@ def _connect(address: str) -> http.client.HTTPConnection:
     return connection
 
 
-def _family(pid: int) -> list[int]:
-    """A process and its descendants."""
-    children: list[int] = []
-    with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            children += map(int, (task / "children").read_text().split())
-    return [pid, *(one for child in children for one in _family(child))]
-
-
 def cpu_s(pid: int) -> float:
     """CPU seconds of a process and of its children that it has waited for (proc(5), fields 14 to 17 of ``stat``)."""
     try:
@@ -236,22 +228,9 @@ def cpu_s(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mb(pid: int) -> float:
-    """Pages of a process in memory, MB of 1024 kB."""
-    return _kilobytes(pid, "status", "VmRSS:") / 1024
-
-
 def _memory(pids: list[int]) -> Memory:
     rss_mb = sum(map(resident_mb, pids))
     try:
-        pss_kb = sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in pids)
+        return Memory(rss_mb, sum(map(proportional_mb, pids)))
     except PermissionError:  # the watcher hides its memory from everybody but root
-        pss_kb = None
-    return Memory(rss_mb, None if pss_kb is None else pss_kb / 1024)
-
-
-def _kilobytes(pid: int, file: str, field: str) -> int:
-    for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1])
-    raise ValueError(f"/proc/{pid}/{file} has no {field}")
+        return Memory(rss_mb, None)

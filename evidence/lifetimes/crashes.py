@@ -147,7 +147,7 @@ class Rotations:
         """
         before = self._monitor.latest(self._identity)
         seen = len(self._monitor.samples[self._identity])
-        published, deployments = set(self._experiment.published(self._identity)), self._deployments()
+        published, deployments = set(self._experiment.mesh.published(self._identity)), self._deployments()
         aws = self._experiment.aws
         aws.control("PUT", "/_local/faults", list(rules))
         self._orders.send("renew", self._identity, "a rotation of the crash test")
@@ -163,7 +163,7 @@ class Rotations:
         return Rotation(
             settled=settled,
             certificates=len({sample.issued for sample in samples} - {before.issued if before else None}),
-            versions=len(set(self._experiment.published(self._identity)) - published),
+            versions=len(set(self._experiment.mesh.published(self._identity)) - published),
             epochs=changes,
             deployments=self._deployments() - deployments,
             kills=sum(count for name, count in hits.items() if name.endswith(":kill")),

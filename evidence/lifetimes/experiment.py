@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from evidence.lifetimes.subjects import Subject
     from meshcert.lifecycle.policy import Policy
 
-_VERSION_LENGTH = 64
 _TAKES_OVER_S = {RotationMode.RELOAD: 10.0, RotationMode.REDEPLOY: 30.0}
 """Time for processes, which no scale makes faster: to install a version, or to start anew and be healthy."""
 _RECOVERS_WITHIN = 0.05
@@ -130,7 +129,7 @@ class Experiment:
         return {
             subject.name: judge(
                 monitor.samples[subject.name],
-                self.published(subject.name),
+                self.mesh.published(subject.name),
                 outages.over[subject.name],
                 self._demand(subject, renewals + 1),
             )
@@ -155,18 +154,6 @@ class Experiment:
 
         with Ticking(self.aws, self.name, self.scale.tick_s):
             wait_until(settled, "every identity settled after the deploy", within_s=within_s, every_s=0.3)
-
-    def published(self, identity: str) -> list[str]:
-        """Every version that an identity's secret has ever held, the template's placeholder left out."""
-        vault = self.mesh.client("secretsmanager")
-        question = {"SecretId": naming.identity_secret(self.name, identity), "IncludeDeprecated": True}
-        found: list[str] = []
-        while True:
-            answer = vault.list_secret_version_ids(**question)
-            found += [version["VersionId"] for version in answer["Versions"]]
-            if not answer.get("NextToken"):
-                return [version for version in found if len(version) == _VERSION_LENGTH]
-            question["NextToken"] = answer["NextToken"]
 
     def _over(self, monitor: Monitor, outages: Outages, renewals: int) -> bool:
         """True once every identity was renewed often enough, met its outages, and is settled."""

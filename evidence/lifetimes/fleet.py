@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from local.running_mesh import RunningMesh
+
 _LIFETIME_S = 4000.0
 _LEAD_S, _LEAD_EACH_S = 60.0, 1.6
 """Time from a certificate's issue until it is due: the deploy is over and settled by then, seconds."""
@@ -77,9 +79,9 @@ def renew(folder: Path, identities: int) -> Renewed:
         return Renewed(
             identities=identities,
             new_certificates=len(set(after.values()) - set(before.values())),
-            published=sum(len(experiment.published(subject.name)) - 1 for subject in subjects),
+            published=sum(len(experiment.mesh.published(subject.name)) - 1 for subject in subjects),
             took_s=took_s,
-            throttled=failed_calls(_log(experiment, began_at)),
+            throttled=failed_calls(functions_log(experiment.mesh, began_at)),
             calls={api: count["calls"] for api, count in apis.items()},
             refused={api: count["throttled"] for api, count in apis.items() if count["throttled"]},
         )
@@ -153,9 +155,15 @@ def _versions(experiment: Experiment, subjects: Iterable[Subject]) -> dict[str, 
     return {subject.name: experiment.mesh.current_version(subject.name) for subject in subjects}
 
 
-def _log(experiment: Experiment, since: float) -> Iterator[str]:
-    logs = experiment.mesh.client("logs").get_paginator("filter_log_events")
+def functions_log(mesh: RunningMesh, since: float) -> Iterator[str]:
+    """
+    What the functions of a mesh have logged.
+
+    Args:
+        since: From then on, Unix time in seconds.
+    """
+    logs = mesh.client("logs").get_paginator("filter_log_events")
     for function in ("renewal", "export", "dispatch"):
-        group = naming.log_group(experiment.name, function)
+        group = naming.log_group(mesh.name, function)
         for page in logs.paginate(logGroupName=group, startTime=int(since * 1000)):
             yield from (event["message"] for event in page["events"])

@@ -204,7 +204,7 @@ class PaidRotations:
     def _counted(self) -> _Counted:
         aws = self._experiment.aws
         counts = aws.control("GET", "/_local/acm-pca/issued")[self._authority]
-        versions = len(set(self._experiment.published(self._identity)))
+        versions = len(set(self._experiment.mesh.published(self._identity)))
         return _Counted(counts["issued"], versions, self.told)
 
     @property

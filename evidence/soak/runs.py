@@ -15,6 +15,7 @@ from evidence.soak.crashes import IDENTITY, kill_rotations, most_deployments, st
 from evidence.soak.hostile_definitions import spoil_definitions
 from evidence.soak.hostile_input import spoil_all
 from evidence.soak.kills import kill_all
+from evidence.soak.large import renew_large_mesh
 from evidence.soak.long_tests import run_all
 from evidence.soak.paying import TEN_MINUTES_S, die_everywhere, run_at_once, throttle
 from evidence.soak.policies import try_all_policies
@@ -128,6 +129,12 @@ def fleet(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     return Outcome(n=FLEET, faults={"fleet": tuple(faults)} if faults else {}, figures=seen.figures())
 
 
+def large(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """A hundred services in shards, deployed, and 150 identities renewed at once: each once, no call fails."""
+    del seed
+    return renew_large_mesh(folder, say)
+
+
 def rotations(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """A thousand rotations of each kind on both ends, under each load, for each delivery."""
     del folder
@@ -190,6 +197,7 @@ RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
         throttling_private_ca,
         private_ca_at_once,
         fleet,
+        large,
         crashes_private_ca,
         crashes_private_ca_late,
         crashes_reload,

@@ -34,9 +34,7 @@ _SPOKEN = {
 }
 
 
-def join_target_groups(
-    scope: Construct, target: EnvoyService, balancer: LoadBalancer, placed: NetworkPlacement
-) -> None:
+def join_target_groups(target: EnvoyService, balancer: LoadBalancer, placed: NetworkPlacement) -> None:
     """
     Have ECS register a gateway's tasks in target groups of yours, and admit whom the mesh file names.
 
@@ -45,7 +43,7 @@ def join_target_groups(
     """
     for listener in target.proxy.listeners:
         group = elb.NetworkTargetGroup.from_target_group_attributes(
-            scope, f"{target.node.id}-group-{listener.port}", target_group_arn=balancer.target_groups[listener.port]
+            target, f"TargetGroup-{listener.port}", target_group_arn=balancer.target_groups[listener.port]
         )
         group.add_target(_target(target, listener))
         for clients in _clients(balancer, placed):

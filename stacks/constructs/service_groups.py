@@ -10,11 +10,14 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
+from stacks.constructs.parts import scope_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcert.mesh import Mesh
+
+_GROUP = "-group"
 
 
 class ServiceGroups(Construct):
@@ -41,7 +44,7 @@ class ServiceGroups(Construct):
         for service in services:
             if self._mesh.services[service].attached:
                 continue
-            self.make(self, f"{service}-group", service)
+            self.make(self, f"{service}{_GROUP}", service)
 
     def make(self, scope: Construct, construct_id: str, service: str) -> None:
         """Make the group of a service's tasks, in the stack of groups; its rules are made where they are called for."""
@@ -57,7 +60,8 @@ class ServiceGroups(Construct):
         if self._mesh.shards:
             ssm.StringParameter(
                 self,
-                service,
+                # Else the group of another service would have this id.
+                f"Parameter-{service}" if service.endswith(_GROUP) else service,
                 parameter_name=naming.group_parameter(self._mesh.name, service),
                 description=f"meshcert {self._mesh.name}: security group of {service}",
                 string_value=group.security_group_id,
@@ -73,9 +77,10 @@ class ServiceGroups(Construct):
         attached = self._mesh.services[service].attached
         place = (stack.node.path, attached.security_group if attached else service)
         if place not in self._known:
+            construct_id = f"Group-{attached.security_group}" if attached else f"{service}{_GROUP}"
             self._known[place] = ec2.SecurityGroup.from_security_group_id(
-                stack,
-                f"Group-{attached.security_group}" if attached else f"{service}-group",
+                scope_of_part(stack, construct_id, self._mesh),
+                construct_id,
                 attached.security_group if attached else self._id_in(stack, service),
                 allow_all_outbound=self._reaches_all(service),
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.running_mesh import wait_until
+from meshcert import naming
 from meshcert.mesh import Mesh, read_mesh
 from tests.meshcert.mesh.mesh_slips import changed
 from tools import first_deploy
@@ -48,7 +49,8 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
         return bool(found["StackStatus"] == "CREATE_COMPLETE")
 
-    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}))
+    tags = [{"Key": naming.TAG, "Value": "color"}]
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}), Tags=tags)
     wait_until(is_there, stack, within_s=30)
 
 
@@ -121,7 +123,7 @@ def test_groups_that_stay_by_themselves_are_no_loss() -> None:
 
     found = Made.of({"Resources": {"A": group, "B": kept, "C": named}}, frozenset())
 
-    assert found == (frozenset({"AWS::Logs::LogGroup"}), frozenset(), frozenset({"/meshcert/color/a"}))
+    assert found.log_groups == {"/meshcert/color/a"}
 
 
 def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
@@ -134,7 +136,8 @@ def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     zone = {"Type": NAMESPACE, "Properties": {"Name": "a.local", "Vpc": {"Ref": "Vpc"}}}
     network = {"Vpc": {"Type": VPC, "Properties": {"CidrBlock": "10.0.0.0/16"}}, "Zone": zone}
     nothing = {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
-    for part, resources in (("services", network), ("pki", nothing)):
+    teller = {"Teller": {"Type": "AWS::ECS::Service", "Properties": {"ServiceName": "colorteller", "DesiredCount": 0}}}
+    for part, resources in (("services", network | teller), ("pki", nothing)):
         made(cloudformation, f"color-{part}", resources)
     file, mark = tmp_path / "mesh.yaml", tmp_path / "deployed"
     deploy = ["sh", "-c", 'touch "$1"', "sh", str(mark), "-c", f"mesh={file}"]
@@ -144,6 +147,63 @@ def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
 
     assert (refused, mark.exists()) == (1, False)
     assert "A mesh does not move" in capsys.readouterr().err
+    file.write_bytes(changed(("shards", {"back": ["colorteller"]})))
+    assert first_deploy.main(deploy, tmp_path / "kept") == 1
+    assert (
+        "colorteller: deployed by the stack color-services, and this has color-services-back" in capsys.readouterr().err
+    )
     file.write_bytes(changed())
     assert first_deploy.main(deploy, tmp_path / "kept") == 0
     assert mark.exists()
+
+
+HOMES = {
+    ("services", "colorgateway"): "services",
+    ("services", "colorteller"): "services-back",
+    ("identities", "colorgateway"): "identities",
+    ("identities", "colorteller"): "identities-back",
+}
+
+
+@pytest.mark.parametrize(
+    ("shards", "told"),
+    [
+        ({"back": ["colorteller"]}, []),
+        (
+            {},
+            [
+                "colorteller: deployed by the stack color-identities-back, and this has color-identities make it",
+                "colorteller: deployed by the stack color-services-back, and this has color-services make it",
+            ],
+        ),
+        (
+            {"back": ["color*"]},
+            [
+                "colorgateway: deployed by the stack color-identities, and this has color-identities-back make it",
+                "colorgateway: deployed by the stack color-services, and this has color-services-back make it",
+            ],
+        ),
+        ({"other": ["colorteller"]}, ["make it"] * 2),
+    ],
+    ids=["as it was", "out of its shard", "into a shard", "into another one"],
+)
+def test_what_is_deployed_moves_into_no_shard_and_out_of_none(shards: dict[str, list[str]], told: list[str]) -> None:
+    """CloudFormation would find names taken after minutes, or take a service away that is called."""
+    moves = list(refused_moves(declared(("shards", shards)), OWN._replace(homes=HOMES)))
+
+    assert len(moves) == len(told)
+    assert all(sentence in move for sentence, move in zip(told, moves, strict=True))
+
+
+def test_a_stack_says_which_services_and_identities_it_has_made() -> None:
+    """Those of the user's by their settings."""
+    resources = {
+        "A": {"Type": "AWS::ECS::Service", "Properties": {"ServiceName": "a"}},
+        "B": {"Type": "Custom::MeshcertSettings", "Properties": {"Service": "b"}},
+        "C": {"Type": "Custom::MeshcertIdentity", "Properties": {"Identity": "c"}},
+        "D": {"Type": "AWS::EC2::SecurityGroup", "Properties": {}},
+    }
+
+    found = Made.of({"Resources": {}}, frozenset(), {"services-x": {"Resources": resources}})
+
+    assert found.homes == dict.fromkeys([("services", "a"), ("services", "b"), ("identities", "c")], "services-x")
