@@ -182,6 +182,11 @@ def routes_table(mesh: str) -> str:
     return f"meshcert-{mesh}-routes"
 
 
+def callers_parameter(mesh: str) -> str:
+    """Name of the parameter with the id of the security group that callers of much-called services share."""
+    return f"/meshcert/{mesh}/callers"
+
+
 def group_parameter(mesh: str, service: str) -> str:
     """Name of the Systems Manager parameter with the id of the security group of a service's tasks."""
     return f"/meshcert/{mesh}/group/{service}"
@@ -193,7 +198,7 @@ def queue(mesh: str, name: str) -> str:
 
 
 def schedule(mesh: str, name: str) -> str:
-    """Name of an EventBridge Scheduler schedule: ``tick`` or ``sweep``."""
+    """Name of an EventBridge Scheduler schedule: ``tick``, ``sweep``, or a part of it, ``sweep-1``."""
     return f"meshcert-{mesh}-{name}"
 
 

@@ -82,7 +82,14 @@ class RenewalStack(Stack):
             own_keys=self._own_keys,
             places=self._places,
         )
-        ClockSchedules(self, "Clock", mesh=self._mesh, target=dispatches.queue, undelivered=undelivered)
+        ClockSchedules(
+            self,
+            "Clock",
+            mesh=self._mesh,
+            identities=len(mesh.identities),
+            target=dispatches.queue,
+            undelivered=undelivered,
+        )
 
         audit = self._audit()
         renewal = self._renewal_function()

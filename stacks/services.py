@@ -237,7 +237,8 @@ def _admit(
     caller: EnvoyService | AttachedService, callee: EnvoyService | AttachedService, port: int, groups: ServiceGroups
 ) -> None:
     """Let one service's Envoy connect to a port of another's, by rules in the other's stack."""
+    for group in groups.callers_of(callee.node.id, caller.node.id, Stack.of(callee)):
+        callee.group.add_ingress_rule(group, ec2.Port.tcp(port), "A caller in the mesh")
     calling = groups.of(caller.node.id, Stack.of(callee))
-    callee.group.add_ingress_rule(calling, ec2.Port.tcp(port), "A caller in the mesh")
     if not calling.allow_all_outbound:
         calling.add_egress_rule(callee.group, ec2.Port.tcp(port), "A backend in the mesh")

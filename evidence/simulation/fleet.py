@@ -1,5 +1,7 @@
 """
-A fleet whose certificates are due at once: real dispatch, looks, plans, steps, exports and pre-flight, AWS in memory.
+A fleet whose certificates are due at once, or not at all, with AWS in memory.
+
+Dispatch, looks, plans, steps, exports and pre-flight are the real ones.
 
 Lambda's and SQS's part is what the stacks say: a look is a call of the renewal function, so many of them at a time; the
 export function is called and waited for. Identities have no services: ECS has quotas of its own, and the goal speaks of
@@ -20,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 from evidence.simulation.certificates import LIFETIME, CertificateManager
 from evidence.simulation.passing_time import PassingTime
 from evidence.simulation.quotas import Bucket, Sdk
-from evidence.simulation.renewed import NEEDED, Renewed
+from evidence.simulation.renewed import NEEDED, Renewed, Swept
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
 from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import ExportFailed, MeshcertError, NotReady
 from meshcert.identity import Identity, IssuerName
 from meshcert.issuing.acm import ACM, AcmIssuer
-from meshcert.lifecycle.asking.dispatch import TICK_S, DispatchPorts, dispatch
+from meshcert.lifecycle.asking.dispatch import SWEEP_S, TICK_S, DispatchPorts, dispatch, sweep_parts
 from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
 from meshcert.lifecycle.asking.triggers import Scope, looks
 from meshcert.lifecycle.doing.reconcile import reconcile
@@ -103,9 +105,9 @@ class Fleet:
             self.time, lambda happens: self.time.begin(happens, self._chances.uniform(*_RENEWAL_TAKES_S))
         )
         self.acm.on_renewal = self._tell
-        rates = {api: rate for api, (_, rate) in NEEDED.items()} | OTHERS
-        self.sdk = Sdk(self.time, self._chances, {api: Bucket(rate, rate) for api, rate in rates.items()})
+        self.sdk = self._under_quotas()
         self.looks = 0
+        self.parts = sweep_parts(identities, looks_per_second)
         self._requests = count(1)
         self._waiting: list[tuple[dt.datetime, int, dt.datetime, str]] = []
         self._free, self._looks_per_second = at_once(identities), looks_per_second
@@ -115,13 +117,29 @@ class Fleet:
         self.time.run()
         self._before = {name: self._current(name) for name in self.declared.rows}
 
+    def sweep(self) -> Swept:
+        """Let a sweep pass in which nothing is due: the tables are read, and every identity is looked at."""
+        sdk, before, began = self._under_quotas(), self.looks, self.time.now()
+        self._ports = self._work_with(sdk)
+        self._begin_sweep()
+        self.time.run()
+        return Swept(
+            identities=len(self._before),
+            parts=self.parts,
+            looks=self.looks - before,
+            took_s=(self.time.now() - began).total_seconds(),
+            calls=dict(sdk.calls),
+            refused=dict(sdk.refused),
+            throttled=sdk.failed.total(),
+        )
+
     def renew(self) -> Renewed:
         """Let the certificates become due, and everything happen until they are renewed and all is settled."""
         policy = Policy()
         self.time.pass_until(ISSUED + LIFETIME * (policy.renew_at + 0.01))
-        began = self.time.now()
+        began, before = self.time.now(), self.looks
         self._ports = self._work_with(self.sdk)
-        self.time.begin(lambda: self._dispatch(SWEEP))
+        self._begin_sweep()
         self.time.begin(self._tick, TICK_S)
         self.time.run()
         last = max(self._published_at.values(), default=began)
@@ -130,7 +148,7 @@ class Fleet:
             new_certificates=self.acm.renewed,
             published=sum(self._is_new(name) for name in self._before),
             took_s=(last - began).total_seconds(),
-            looks=self.looks,
+            looks=self.looks - before,
             calls=dict(self.sdk.calls),
             refused=dict(self.sdk.refused),
             throttled=self.sdk.failed.total(),
@@ -192,15 +210,25 @@ class Fleet:
             self.vault.seed(secret)
             reconcile(Look(name, "deploy"), "deploy", self._ports)
 
-    def _dispatch(self, kind: str) -> None:
+    def _under_quotas(self) -> Sdk:
+        rates = {api: rate for api, (_, rate) in NEEDED.items()} | OTHERS
+        return Sdk(self.time, self._chances, {api: Bucket(rate, rate) for api, rate in rates.items()})
+
+    def _begin_sweep(self) -> None:
+        """As the schedules send it: a large fleet's in parts, over the hour."""
+        parts, apart_s = self.parts, SWEEP_S / self.parts
+        for part in range(parts):
+            message = {"dispatch": SWEEP, "part": part, "parts": parts} if parts > 1 else {"dispatch": SWEEP}
+            self.time.begin(partial(self._dispatch, message), part * apart_s)
+        self._swept_at = self.time.now() + dt.timedelta(seconds=(parts - 1) * apart_s)
+
+    def _dispatch(self, message: Mapping[str, Any]) -> None:
         declared, table = self._ports.declared, self._ports.table
-        dispatch(
-            json.dumps({"dispatch": kind}), DispatchPorts(table, declared, self, self.time, self._looks_per_second)
-        )
+        dispatch(json.dumps(message), DispatchPorts(table, declared, self, self.time, self._looks_per_second))
 
     def _tick(self) -> None:
-        if self._waiting or any(row.look_at for row in self.table.rows.values()):
-            self._dispatch(TICK)
+        if self._waiting or self.time.now() < self._swept_at or any(row.look_at for row in self.table.rows.values()):
+            self._dispatch({"dispatch": TICK})
             self.time.begin(self._tick, TICK_S)
 
     def _tell(self, arn: str) -> None:

@@ -26,6 +26,41 @@ def floors_s(identities: int) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Swept:
+    """
+    A sweep of a fleet in which nothing was due.
+
+    Args:
+        identities: How many there are.
+        parts: In how many parts it came, over an hour.
+        looks: How many of them were looked at.
+        took_s: From its beginning to the end of the last look, seconds.
+        calls: Calls by API, those included that AWS refused and the SDK made again.
+        refused: Calls by API that AWS refused at first.
+        throttled: Calls that failed after the SDK's own tries.
+    """
+
+    identities: int
+    parts: int
+    looks: int
+    took_s: float
+    calls: Mapping[str, int]
+    refused: Mapping[str, int]
+    throttled: int
+
+    def figures(self) -> dict[str, Any]:
+        """Its entry in a report."""
+        return {
+            "parts": self.parts,
+            "looks": self.looks,
+            "took_s": round(self.took_s, 1),
+            "throttled": self.throttled,
+            "calls": dict(sorted(self.calls.items())),
+            "refused_at_first": dict(sorted(self.refused.items())),
+        }
+
+
+@dataclass(frozen=True)
 class Renewed:
     """
     How a fleet was renewed.

@@ -66,7 +66,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     Send a look for each identity that is due.
 
     Trigger: the queue ``dispatch``, to which EventBridge Scheduler sends ``{"dispatch": "tick"}`` every minute and
-    ``{"dispatch": "sweep"}`` every hour.
+    ``{"dispatch": "sweep"}`` every hour, for a large fleet in parts.
 
     Args:
         event: A batch of SQS messages.

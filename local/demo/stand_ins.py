@@ -68,7 +68,7 @@ def prepare(file: Path, folder: Path) -> DemoMesh:
     for name, service in declared.services.items():
         written = values["services"][name] = dict(values["services"][name])
         for key, longest in HASTE.items():
-            if getattr(service, key) > longest:
+            if (value := getattr(service, key)) is None or value > longest:
                 written[key] = longest
                 hastened[key] = f"{key} {longest}"
         if service.application and not (ROOT / service.application.image).is_dir():

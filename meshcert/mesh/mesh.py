@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,7 +20,15 @@ from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, P
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
-from meshcert.mesh.services import Cluster, DeclaredService, Logs, Metrics
+from meshcert.mesh.services import (
+    LONGER_POLL_INTERVALS_S,
+    LOOKS_IN_A_LIFE,
+    POLL_INTERVAL_S,
+    Cluster,
+    DeclaredService,
+    Logs,
+    Metrics,
+)
 from meshcert.mesh.stacks.shards import Member
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
@@ -145,6 +154,17 @@ class Mesh(Part):
         """
         attached = self.services[service].attached
         return (attached and attached.cloud_map_service) or service
+
+    def poll_interval_s(self, service: str) -> float:
+        """Longest time between two looks of a service's tasks for a new certificate, seconds."""
+        return self.services[service].poll_interval_s or self._usual_poll_interval_s
+
+    @cached_property
+    def _usual_poll_interval_s(self) -> float:
+        """It goes by steps, and by nothing that changes often: another interval is new tasks for every service."""
+        by_size = (seconds for services, seconds in LONGER_POLL_INTERVALS_S if len(self.services) > services)
+        shortest = min((each.life.total_seconds() for each in self.identities.values()), default=math.inf)
+        return max(POLL_INTERVAL_S, min(next(by_size, POLL_INTERVAL_S), shortest / LOOKS_IN_A_LIFE))
 
     @property
     def everyone(self) -> tuple[DeclaredIdentity, ...]:

@@ -10,12 +10,14 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
+from meshcert.mesh.stacks.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
 from stacks.constructs.parts import scope_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcert.mesh import Mesh
+    from meshcert.proxy import ProxySettings
 
 _GROUP = "-group"
 
@@ -38,6 +40,9 @@ class ServiceGroups(Construct):
         self._vpc = vpc
         self._home = scope
         self._known: dict[tuple[str, str], ec2.ISecurityGroup] = {}
+        self._callers = callers(mesh)
+        if any(count > JOINED_FROM for count in self._callers.values()):
+            self._make_shared()
 
     def make_for_shards(self, services: Iterable[str]) -> None:
         """Make the groups of services whose tasks have another stack."""
@@ -83,6 +88,51 @@ class ServiceGroups(Construct):
                 construct_id,
                 attached.security_group if attached else self._id_in(stack, service),
                 allow_all_outbound=self._reaches_all(service),
+            )
+        return self._known[place]
+
+    def shared_by(self, proxy: ProxySettings, stack: Stack) -> list[ec2.ISecurityGroup]:
+        """The group that a service's tasks have besides its own: one, if it calls a service with many callers."""
+        callees = (self._mesh.service_of(backend.name) for backend in proxy.backends if self._mesh.is_run(backend.name))
+        return [self._shared_in(stack)] if any(self._callers[callee] > JOINED_FROM for callee in callees) else []
+
+    def callers_of(self, callee: str, caller: str, stack: Stack) -> list[ec2.ISecurityGroup]:
+        """
+        The groups that let a caller in: its own, the one that it shares with other callers, or both.
+
+        Args:
+            stack: The callee's.
+        """
+        count = self._callers[callee]
+        own, attached = self.of(caller, stack), self._mesh.services[caller].attached
+        if attached or count <= JOINED_FROM:
+            return [own]
+        return [self._shared_in(stack), *([] if count > MOST_ONE_BY_ONE else [own])]
+
+    def _make_shared(self) -> None:
+        group = ec2.SecurityGroup(
+            self,
+            "Callers",
+            vpc=self._vpc,
+            description="Tasks that call a service with many callers",
+            allow_all_outbound=False,
+        )
+        self._known[self._home.node.path, ""] = group
+        if self._mesh.shards:
+            ssm.StringParameter(
+                self,
+                "CallersParameter",
+                parameter_name=naming.callers_parameter(self._mesh.name),
+                description=f"meshcert {self._mesh.name}: security group of callers of services with many callers",
+                string_value=group.security_group_id,
+            )
+
+    def _shared_in(self, stack: Stack) -> ec2.ISecurityGroup:
+        place = (stack.node.path, "")
+        if place not in self._known:
+            group_id = ssm.StringParameter.value_for_string_parameter(stack, naming.callers_parameter(self._mesh.name))
+            self._known[place] = ec2.SecurityGroup.from_security_group_id(
+                stack, "Callers", group_id, allow_all_outbound=False
             )
         return self._known[place]
 

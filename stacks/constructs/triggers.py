@@ -13,10 +13,13 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from meshcert import naming
+from meshcert.issuing.acm import ACM
+from meshcert.lifecycle.asking.dispatch import SWEEP_S, sweep_parts
+from meshcert.lifecycle.asking.looks import SWEEP
 from stacks.constructs.rights import schedules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aws_cdk import aws_sqs as sqs
 
@@ -66,6 +69,19 @@ SCHEDULES = {
     "sweep": ("rate(1 hour)", "Looks at every identity, whatever events said", Duration.minutes(30)),
 }
 """The schedules: expression, description, and how long delivery of a message is tried."""
+
+
+def _schedules(identities: int) -> Iterator[tuple[str, str, str, Duration, dict[str, int]]]:
+    """Name, expression, description, longest delivery, and what the message says besides, of every schedule."""
+    for name, (expression, description, longest) in SCHEDULES.items():
+        parts = sweep_parts(identities, ACM.looks_per_second) if name == SWEEP else 1
+        if parts == 1:
+            yield name, expression, description, longest, {}
+            continue
+        for part in range(parts):
+            minute = part * SWEEP_S // (60 * parts)
+            told = f"{description}: part {part + 1} of {parts}"
+            yield f"{name}-{part + 1}", f"cron({minute} * * * ? *)", told, longest, {"part": part, "parts": parts}
 
 
 def patterns(mesh: str, places: Iterable[str], *, own_keys: bool = False) -> dict[str, tuple[str, events.EventPattern]]:
@@ -199,12 +215,20 @@ class ClockSchedules(Construct):
     The schedules of tick and sweep, sent with a role that can do nothing else.
 
     Args:
+        identities: How many the mesh has: a large fleet's sweep comes in parts.
         target: Gets ``{"dispatch": "tick"}`` and ``{"dispatch": "sweep"}``.
         undelivered: Gets what the target did not take.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, mesh: str, target: sqs.Queue, undelivered: sqs.Queue
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: str,
+        identities: int,
+        target: sqs.Queue,
+        undelivered: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
         role = iam.Role(
@@ -218,7 +242,7 @@ class ClockSchedules(Construct):
                 sid="Send", actions=["sqs:SendMessage"], resources=[target.queue_arn, undelivered.queue_arn]
             )
         )
-        for name, (expression, description, longest) in SCHEDULES.items():
+        for name, expression, description, longest, besides in _schedules(identities):
             schedule = scheduler.CfnSchedule(
                 self,
                 name.capitalize(),
@@ -229,7 +253,7 @@ class ClockSchedules(Construct):
                 target=scheduler.CfnSchedule.TargetProperty(
                     arn=target.queue_arn,
                     role_arn=role.role_arn,
-                    input=json.dumps({"dispatch": name}),
+                    input=json.dumps({"dispatch": name.partition("-")[0], **besides}),
                     retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                         maximum_event_age_in_seconds=longest.to_seconds(), maximum_retry_attempts=10
                     ),

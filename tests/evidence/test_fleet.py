@@ -55,6 +55,19 @@ def test_all_at_once_is_throttled_and_comes_to_the_same_end() -> None:
     assert (renewed.new_certificates, renewed.published) == (40, 40)
 
 
+def test_a_fleet_that_is_too_large_for_one_sweep_is_swept_in_parts() -> None:
+    """Over the hour, each identity once and no call refused; and renewed so, if all of them are due."""
+    fleet = Fleet(40, looks_per_second=0.02)
+
+    swept, renewed = fleet.sweep(), fleet.renew()
+
+    assert (swept.parts, swept.looks) == (3, 40)
+    assert swept.calls["acm:DescribeCertificate"] == 40
+    assert (swept.throttled, dict(swept.refused)) == (0, {})
+    assert 2400 < swept.took_s < 3600
+    assert (renewed.new_certificates, renewed.published, renewed.throttled) == (40, 40, 0)
+
+
 def test_the_same_seed_is_the_same_fleet() -> None:
     """Only keys and serial numbers differ."""
     first, second = (Fleet(5, seed=7).renew() for _ in range(2))

@@ -6,16 +6,36 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+from evidence.fixtures.large_mesh import mesh_of_gateways
 from evidence.lifetimes.crashes import Rotation, boundaries
 from evidence.lifetimes.fleet import failed_calls
 from evidence.lifetimes.paying import PaidRotation
+from evidence.soak import large
 from evidence.soak.report import Outcome, add_run
+from meshcert.mesh import read_mesh
+from meshcert.mesh.stacks.shards import shards_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD = {"commit": "c1", "seed": 1}
+
+
+def test_the_large_mesh_can_be_deployed_and_crosses_its_shards() -> None:
+    """As many as the soak says; every gateway calls a node of another shard."""
+    values = mesh_of_gateways(large.IDENTITIES, large.SERVICES)
+    read = read_mesh(yaml.safe_dump(values, sort_keys=False).encode())
+
+    assert read.faults == ()
+    mesh = read.mesh
+    assert mesh
+    assert (len(mesh.identities), len(mesh.services)) == (150, 100)
+    assert {len(shards_of(mesh.shards, name)) for name in mesh.identities} == {1}
+    calls = [(call.caller.rpartition(".")[2], call.node) for call in mesh.calls()]
+    assert len(calls) == len(mesh.virtual_gateways) == 90
+    assert all(shards_of(mesh.shards, caller) != shards_of(mesh.shards, node) for caller, node in calls)
 
 
 def test_every_call_has_two_boundaries() -> None:

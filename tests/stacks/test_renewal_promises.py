@@ -6,9 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_sqs as sqs
+from aws_cdk.assertions import Template
 
 from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.deciding.findings import Kind, remedies
+from stacks.constructs.triggers import ClockSchedules
 from stacks.renewal import looks_at_once
 from stacks.runbook import alarms
 
@@ -152,6 +156,25 @@ def test_the_clock_sends_what_the_dispatch_function_reads(templates: Templates, 
     assert json.loads(target["Input"]) == {"dispatch": name}
     assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
     assert names[target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]] == "meshcert-color-undelivered"
+
+
+def test_a_large_fleet_is_swept_in_parts_over_the_hour() -> None:
+    """The looks of one sweep would else come faster than ACM answers."""
+    stack = Stack()
+    queues = [sqs.Queue(stack, name) for name in ("Dispatch", "Undelivered")]
+    ClockSchedules(stack, "Clock", mesh="color", identities=10_000, target=queues[0], undelivered=queues[1])
+
+    found = Template.from_stack(stack).find_resources("AWS::Scheduler::Schedule").values()
+
+    assert {
+        each["Properties"]["Name"]: (each["Properties"]["ScheduleExpression"], each["Properties"]["Target"]["Input"])
+        for each in found
+    } == {
+        "meshcert-color-tick": ("rate(1 minute)", '{"dispatch": "tick"}'),
+        "meshcert-color-sweep-1": ("cron(0 * * * ? *)", '{"dispatch": "sweep", "part": 0, "parts": 3}'),
+        "meshcert-color-sweep-2": ("cron(20 * * * ? *)", '{"dispatch": "sweep", "part": 1, "parts": 3}'),
+        "meshcert-color-sweep-3": ("cron(40 * * * ? *)", '{"dispatch": "sweep", "part": 2, "parts": 3}'),
+    }
 
 
 def test_queues_hide_a_message_longer_than_its_function_runs_and_give_up_at_last(templates: Templates) -> None:

@@ -6,8 +6,16 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+from aws_cdk import CfnWaitConditionHandle, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk.assertions import Template
+from constructs import Construct
 
+from meshcert.mesh import Mesh
 from meshcert.mesh.stacks.shards import shards_of, stack_of
+from stacks.constructs.parts import scope_of_part
+from stacks.constructs.service_groups import ServiceGroups
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import Templates, assemble, synthesise
 
@@ -131,3 +139,40 @@ def test_another_name_moves_nobody() -> None:
         [],
     ]
     assert (stack_of("services", shards, "shop"), stack_of("services", shards, "new")) == ("services-web", "services")
+
+
+def test_a_part_of_a_service_keeps_its_id_when_another_service_is_called_so() -> None:
+    """``ledger-routes`` beside the routes of ``ledger``: both are there, and what is deployed is not made anew."""
+    alone, beside = (_mesh_of("ledger", *others) for others in ((), ("ledger-routes",)))
+
+    found = []
+    for mesh in (alone, beside):
+        stack = Stack()
+        for service in mesh.services:
+            CfnWaitConditionHandle(Construct(stack, service), "Task")
+        for part in ("ledger-routes", "ledger-balancer"):
+            CfnWaitConditionHandle(Construct(scope_of_part(stack, part, mesh), part), "Resource")
+        found.append(set(Template.from_stack(stack).to_json()["Resources"]))
+
+    assert found[0] < found[1]
+    assert len(found[1] - found[0]) == 1
+
+
+def test_the_parameter_of_a_group_is_no_group_of_another_service() -> None:
+    """``ledger`` has a group that is called ``ledger-group``, as a service may be."""
+    stack, mesh = Stack(), _mesh_of("ledger", "ledger-group")
+    groups = ServiceGroups(stack, "Groups", mesh=mesh, vpc=ec2.Vpc(stack, "Vpc"))
+    groups.make_for_shards(["ledger", "ledger-group"])
+
+    template = Template.from_stack(stack).to_json()["Resources"].values()
+
+    told = [each["Properties"]["Name"] for each in template if each["Type"] == "AWS::SSM::Parameter"]
+    assert told == ["/meshcert/color/group/ledger", "/meshcert/color/group/ledger-group"]
+
+
+def _mesh_of(*services: str) -> Mesh:
+    """The example with the teller under these names, in a shard."""
+    values = yaml.safe_load(changed())
+    teller = values["services"]["colorteller"]
+    values["services"] |= dict.fromkeys(services, teller)
+    return Mesh.model_validate(values | {"shards": {"one": [*services]}})

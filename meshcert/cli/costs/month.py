@@ -73,6 +73,7 @@ LOOK = 5e-6
 """One look: a Lambda run of half a second with 512 MB, one message, some ten DynamoDB units."""
 DISCOVERY = 1.0 / 1_000_000
 """One question to Cloud Map's data API (not confirmed by AWS's own page)."""
+USUAL_INTERVAL_S = 60.0
 ACKNOWLEDGEMENT = 1.25e-6
 """One DynamoDB write."""
 
@@ -183,7 +184,7 @@ def estimate(usage: BilledParts) -> Estimate:
     lines = (
         *issuing,
         Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
-        Line("looks for new versions by tasks", f"{polls:,} DescribeSecret", polls * SECRET_CALLS),
+        Line("looks for new versions by tasks", f"{polls:,} DescribeSecret{_pace(usage.polls)}", polls * SECRET_CALLS),
         *_discovering(usage.polls),
         Line("KMS keys", "2, secrets and alarms", 2 * KEY),
         Line("sweeps: one look an hour at each identity", f"{looks:,} looks", looks * LOOK),
@@ -226,6 +227,12 @@ def _discovering(polls: Sequence[Poll]) -> list[Line]:
     pairs = sum(poll.tasks * (poll.backends or 0) for poll in polls)
     questions = round(pairs * SECONDS / (POLL_INTERVAL_S * 0.9))
     return [Line(what, f"{questions:,}", questions * DISCOVERY)] if questions else []
+
+
+def _pace(polls: Sequence[Poll]) -> str:
+    """How seldom they come, if that is less often than each minute."""
+    longest_s = max((poll.interval_s for poll in polls), default=0.0)
+    return f", every {longest_s:g} s" if longest_s > USUAL_INTERVAL_S else ""
 
 
 def _watching(usage: BilledParts) -> float:

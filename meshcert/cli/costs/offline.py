@@ -108,7 +108,7 @@ def declared_polls(mesh: Mesh) -> dict[str, Poll]:
     for name, service in mesh.services.items():
         settings = proxy_settings(mesh, name)
         secrets = len(settings.secret_references)
-        polls[name] = Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered))
+        polls[name] = Poll(service.desired_count, secrets, settings.poll_interval_s, len(settings.discovered))
     return polls
 
 

@@ -3,12 +3,15 @@ Tick and sweep: have identities looked at, no faster than their issuer answers.
 
 An issuer's answers have a quota (:class:`meshcert.issuing.issuer.Abilities`), so the queue's delay spreads looks over
 time. A tick sends only as many looks as are done before the next tick, those that are due longest first. The others are
-left to the next tick, so that no identity is sent twice.
+left to the next tick, so that no identity is sent twice. A sweep comes in parts if its looks take longer than the queue
+can delay one.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,10 @@ LONGEST_DELAY_S = 900
 """SQS delays a message by at most 15 minutes (sqs:SendMessage, DelaySeconds)."""
 TICK_S = 60
 """Seconds between two ticks: EventBridge Scheduler has no shorter rate."""
+SWEEP_S = 3600
+"""Seconds between two sweeps."""
+MOST_PARTS = SWEEP_S // LONGEST_DELAY_S
+"""Parts of a sweep that come one after the other before the next one begins."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
     Carry out a message of the queue ``dispatch``.
 
     Args:
-        body: ``{"dispatch": "tick"}`` or ``{"dispatch": "sweep"}``.
+        body: ``{"dispatch": "tick"}`` or ``{"dispatch": "sweep"}``, for a part of it with ``part``, from 0, and
+            ``parts``.
 
     Returns:
         The number of looks sent; None if the message makes no sense, so that repeating it is useless.
@@ -81,11 +89,12 @@ def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
         document = read_json(body)
     except JsonInvalid:
         document = None
-    kind = document.get("dispatch") if isinstance(document, dict) else None
-    if kind == TICK:
-        return tick(ports)
-    if kind == SWEEP:
-        return sweep(ports)
+    if isinstance(document, dict):
+        kind, part, parts = document.get("dispatch"), document.get("part", 0), document.get("parts", 1)
+        if kind == TICK:
+            return tick(ports)
+        if kind == SWEEP and type(part) is type(parts) is int and 0 <= part < parts <= MOST_PARTS:
+            return sweep(ports, part, parts)
     logger.warning("neither tick nor sweep: %a", body[:200])
     return None
 
@@ -98,11 +107,22 @@ def tick(ports: DispatchPorts) -> Dispatched:
     return Dispatched(TICK, len(unsettled), len(now))
 
 
-def sweep(ports: DispatchPorts) -> Dispatched:
-    """Send a look for every identity."""
+def sweep(ports: DispatchPorts, part: int = 0, parts: int = 1) -> Dispatched:
+    """
+    Send a look for every identity, or for those of one part: which is decided by the name alone.
+
+    Args:
+        part: The number of the part, from 0.
+    """
     names = list(ports.declared.names())
-    _send(ports, names, SWEEP)
-    return Dispatched(SWEEP, len(names), len(names))
+    chosen = [name for name in names if zlib.crc32(name.encode()) % parts == part]
+    _send(ports, chosen, SWEEP)
+    return Dispatched(SWEEP, len(names), len(chosen))
+
+
+def sweep_parts(identities: int, looks_per_second: float) -> int:
+    """In how many parts a sweep of so many identities comes, so that its looks are no faster than this."""
+    return min(MOST_PARTS, max(1, math.ceil(identities / (looks_per_second * LONGEST_DELAY_S))))
 
 
 def _send(ports: DispatchPorts, names: Sequence[str], because: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
+from meshcert.mesh.stacks.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
 from meshcert.mesh.stacks.shards import shards_of, stack_of
 from meshcert.publishing.declared_bundles import LONGEST, length
 from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH
@@ -116,9 +117,16 @@ def resources(mesh: Mesh) -> dict[str, int]:
         counted[stack_of("services", mesh.shards, name)] += _of_service(mesh, name)
         # Its security group, and the parameter with that one's id.
         counted["services"] += (GROUP if shards_of(mesh.shards, name) else 0) + (PARAMETER if mesh.shards else 0)
+    many = callers(mesh)
     for caller, node in {(call.caller, call.node) for call in mesh.calls()}:
         callee = mesh.service_of(node) if mesh.is_run(node) else ""
-        counted[stack_of("services", mesh.shards, callee)] += CALL * (2 if _is_narrowed(mesh, caller) else 1)
+        counted[stack_of("services", mesh.shards, callee)] += CALL * (
+            (many[callee] <= MOST_ONE_BY_ONE) + _is_narrowed(mesh, caller)
+        )
+    for callee in (callee for callee, count in many.items() if count > JOINED_FROM):
+        counted[stack_of("services", mesh.shards, callee)] += CALL
+    if any(count > JOINED_FROM for count in many.values()):
+        counted["services"] += GROUP + (PARAMETER if mesh.shards else 0)
     return dict(counted)
 
 

@@ -271,7 +271,7 @@ def _as_served(mesh: Mesh, service: str) -> dict[str, str]:
     return {
         "Name": service,
         "Rotation": declared.rotation.value,
-        "PollIntervalS": f"{declared.poll_interval_s:g}",
+        "PollIntervalS": f"{mesh.poll_interval_s(service):g}",
         **_place(mesh, service),
     }
 

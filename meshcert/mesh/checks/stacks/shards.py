@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.stacks.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
 from meshcert.mesh.stacks.shards import is_named, shards_of
 
 if TYPE_CHECKING:
@@ -99,8 +100,10 @@ def _groups_named(mesh: Mesh, shard: str) -> int:
     """How many security groups a shard's stack of services names: those of its services, and of their callers."""
     inside = {name for name in mesh.services if shards_of(mesh.shards, name)[:1] == [shard]}
     own = {_place_of(mesh, name) for name in inside}
+    many = callers(mesh)
     calls = (call for call in mesh.calls() if mesh.is_run(call.node) and mesh.service_of(call.node) in inside)
-    return len(inside) + len({call.caller for call in calls} - own)
+    named = {call.caller for call in calls if many[mesh.service_of(call.node)] <= MOST_ONE_BY_ONE}
+    return len(inside) + len(named - own) + any(count > JOINED_FROM for count in many.values())
 
 
 def _place_of(mesh: Mesh, service: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from evidence.simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.asking.dispatch import Dispatched, DispatchPorts, dispatch, sweep, tick
+from meshcert.lifecycle.asking.dispatch import Dispatched, DispatchPorts, dispatch, sweep, sweep_parts, tick
 from tests.meshcert.lifecycle.world import IDENTITY, T0
 from tests.meshcert.publishing.fakes import FakeClock
 
@@ -60,6 +61,35 @@ class TestSweep:
         assert delays == sorted(delays)
         assert (delays[0], delays[-1]) == (0, 222)
         assert {delays.count(second) for second in range(222)} == {4, 5}
+
+    def test_the_parts_of_a_sweep_are_everybody_once_at_the_pace_of_the_issuer(self) -> None:
+        """Ten thousand in three parts, none faster than 4.5 a second; who is in which goes by the name alone."""
+        rooms, fewer = Rooms(10_000), Rooms(5_000)
+
+        assert sweep_parts(10_000, 4.5) == 3
+        told = [dispatch(json.dumps({"dispatch": "sweep", "part": part, "parts": 3}), rooms.ports) for part in range(3)]
+        sweep(fewer.ports, 1, 3)
+
+        sent = [messages for messages, _ in rooms.messages.sent]
+        assert sorted(name for messages in sent for name in messages) == rooms.names
+        assert [done and (done.identities, done.sent) for done in told] == [(10_000, len(each)) for each in sent]
+        assert max(max(messages.values()) for messages in sent) < 900
+        assert set(fewer.messages.sent[0][0]) <= set(sent[1])
+
+    @pytest.mark.parametrize(("identities", "parts"), [(0, 1), (4050, 1), (4051, 2), (16_200, 4), (1_000_000, 4)])
+    def test_a_sweep_has_as_many_parts_as_it_needs_and_as_an_hour_holds(self, identities: int, parts: int) -> None:
+        """Beyond those its looks go faster."""
+        assert sweep_parts(identities, 4.5) == parts
+
+    @pytest.mark.parametrize(
+        "part", [{"part": 3, "parts": 3}, {"part": -1}, {"parts": 5}, {"part": "0"}, {"parts": True}]
+    )
+    def test_a_part_that_is_none_is_dropped(self, part: dict[str, object]) -> None:
+        """Whatever the message says: a sweep of nobody would look as if all were well."""
+        rooms = Rooms(3)
+
+        assert dispatch(json.dumps({"dispatch": "sweep", **part}), rooms.ports) is None
+        assert rooms.messages.sent == []
 
     def test_a_mesh_without_identities_is_no_fault(self) -> None:
         """Nothing is sent."""

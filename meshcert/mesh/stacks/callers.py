@@ -1,0 +1,23 @@
+"""Services with many callers: a security group has no room for a rule of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshcert.mesh.mesh import Mesh
+
+JOINED_FROM, MOST_ONE_BY_ONE = 40, 50
+"""
+Callers beyond which those of a service share a security group besides, and beyond which it is the one that is let in.
+
+A group takes 60 rules (Amazon VPC quotas, "Inbound or outbound rules per security group"); some are for others. Between
+the two numbers a caller has both, so that no caller is shut out while a mesh grows over the second.
+"""
+
+
+def callers(mesh: Mesh) -> Counter[str]:
+    """The number of proxies that call each service that anybody calls."""
+    calls = {(call.caller, mesh.service_of(call.node)) for call in mesh.calls() if mesh.is_run(call.node)}
+    return Counter(callee for _, callee in calls)
