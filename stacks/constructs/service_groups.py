@@ -41,7 +41,8 @@ class ServiceGroups(Construct):
         self._home = scope
         self._known: dict[tuple[str, str], ec2.ISecurityGroup] = {}
         self._callers = callers(mesh)
-        if any(count > JOINED_FROM for count in self._callers.values()):
+        # With shards always: this stack is updated before those whose tasks still have the group.
+        if mesh.shards or any(count > JOINED_FROM for count in self._callers.values()):
             self._make_shared()
 
     def make_for_shards(self, services: Iterable[str]) -> None:

@@ -125,7 +125,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
         )
     for callee in (callee for callee, count in many.items() if count > JOINED_FROM):
         counted[stack_of("services", mesh.shards, callee)] += CALL
-    if any(count > JOINED_FROM for count in many.values()):
+    if mesh.shards or any(count > JOINED_FROM for count in many.values()):
         counted["services"] += GROUP + (PARAMETER if mesh.shards else 0)
     return dict(counted)
 
