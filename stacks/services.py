@@ -23,12 +23,11 @@ from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_asset, envoy_image
 from stacks.constructs.network import placement
-from stacks.constructs.parts import scope_of_part
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
 from stacks.constructs.service_groups import ServiceGroups
 from stacks.findings import accept
-from stacks.shards import ShardStacks
+from stacks.shards import ShardStacks, scope_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The stacks of shards, each beside the stack that holds what all of them share."""
+"""The stacks of shards, each beside the stack that holds what all share; and where a stack holds parts of services."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Stack
 from aws_cdk import aws_kms as kms
+from constructs import Construct
 
 from meshcert.mesh.stacks.shards import shards_of
 
@@ -55,3 +56,19 @@ def key_in(stack: Stack, key: kms.Key) -> kms.IKey:
         return key
     known: Any = stack.node.try_find_child("Key")
     return known or kms.Key.from_key_arn(stack, "Key", key.key_arn)
+
+
+def scope_of_part(stack: Stack, construct_id: str, mesh: Mesh) -> Construct:
+    """
+    The scope for a part of a service that is called ``SERVICE-PART``: its stack, unless a service has that name.
+
+    Logical ids leave ``Default`` out (AWS CDK API reference, ``Names.uniqueId``), so a deployed part keeps its id when
+    such a service comes or goes.
+
+    Args:
+        construct_id: The part's.
+    """
+    if construct_id not in mesh.services:
+        return stack
+    aside: Any = stack.node.try_find_child("Default")
+    return aside or Construct(stack, "Default")

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from meshcert import naming
 from meshcert.mesh.stacks.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
-from stacks.constructs.parts import scope_of_part
+from stacks.shards import scope_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ from constructs import Construct
 
 from meshcert.mesh import Mesh
 from meshcert.mesh.stacks.shards import shards_of, stack_of
-from stacks.constructs.parts import scope_of_part
 from stacks.constructs.service_groups import ServiceGroups
+from stacks.shards import scope_of_part
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import Templates, assemble, synthesise
 
