@@ -1,4 +1,4 @@
-"""``meshcert status --all-cells``: every cell is asked with credentials of its own, and one that is silent hides none."""
+"""``meshcert status --all-cells``: each cell is asked with its own credentials, and one that is silent hides none."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_credentials_of_another_account_are_told_and_nothing_is_read(cells: Cell
     ended = cells.run(*PROFILES)
 
     assert ended.code == 77
-    told = f"cell backend: it is account {BACKEND}, and profile data-ops is account {FRONTEND}'s. Give --profile backend"
+    told = f"it is account {BACKEND}, and profile data-ops is account {FRONTEND}'s. Give --profile backend"
     assert told in " ".join(ended.out.split())
 
 
