@@ -85,13 +85,10 @@ def ask_cells(
         An answer of each, in the mesh file's order.
     """
     holders = {cell for cells in cells_of_identities(mesh).values() for cell in cells}
-    answers: dict[str, CellAnswer | Exception] = {}
+    answers: dict[str, CellAnswer] = {}
 
     def ask(cell: str) -> None:
-        try:
-            answers[cell] = _ask(mesh, cell, opened, profiles.get(cell, ""), match, live=live, tell=tell)
-        except Exception as error:  # noqa: BLE001 - raised again below, where somebody sees it
-            answers[cell] = error
+        answers[cell] = _ask(mesh, cell, opened, profiles.get(cell, ""), match, live=live, tell=tell)
 
     # Daemons: a command that has told of a cell which does not answer ends without waiting for it.
     asking = {cell: Thread(target=ask, args=(cell,), daemon=True) for cell in mesh.cells if cell in holders}
@@ -100,7 +97,7 @@ def ask_cells(
     until = monotonic() + ANSWERS_WITHIN_S
     for each in asking.values():
         each.join(None if live else max(until - monotonic(), 0.0))
-    return tuple(_answer(mesh, cell, answers.get(cell)) for cell in asking)
+    return tuple(answers.get(cell) or _unanswered(mesh, cell, each) for cell, each in asking.items())
 
 
 def exit_code_of(answers: tuple[CellAnswer, ...]) -> int:
@@ -162,15 +159,15 @@ def _ask(
     return CellAnswer(cell, place.account, place.region, surveyed, exit_code=surveyed.exit_code)
 
 
-def _answer(mesh: Mesh, cell: str, answer: CellAnswer | Exception | None) -> CellAnswer:
-    if isinstance(answer, Exception):
-        raise answer
-    if answer is None:
-        place = mesh.cells[cell]
-        problem = f"account {place.account} in {place.region} has not answered within {ANSWERS_WITHIN_S:.0f} seconds. "
-        problem += "Run it again in a minute; if it stays so, look at the network and at AWS's health there"
-        return _silent(mesh, cell, problem, exit_codes.UNAVAILABLE)
-    return answer
+def _unanswered(mesh: Mesh, cell: str, asking: Thread) -> CellAnswer:
+    place = mesh.cells[cell]
+    problem = (
+        f"account {place.account} in {place.region} has not answered within {ANSWERS_WITHIN_S:.0f} seconds. "
+        "Run it again in a minute; if it stays so, look at the network and at AWS's health there"
+    )
+    if not asking.is_alive():
+        problem = "meshcert has failed over its answer; please report this, with the traceback above"
+    return _silent(mesh, cell, problem, exit_codes.UNAVAILABLE)
 
 
 def _silent(mesh: Mesh, cell: str, problem: str, code: int) -> CellAnswer:

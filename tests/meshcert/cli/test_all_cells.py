@@ -151,6 +151,19 @@ def test_a_cell_that_is_silent_is_waited_for_no_longer_than_said(cells: Cells, m
     assert [each[1] for each in rows(ended)] == ["gateway", "ui"]
 
 
+def test_a_fault_of_the_program_over_one_cell_hides_no_other(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its traceback is told."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    cells.breaks("data-ops", caller=lambda: str(1 // 0))
+
+    ended = cells.run(*PROFILES)
+
+    assert ended.code == 69
+    assert "ZeroDivisionError" in ended.err
+    assert "cell backend: meshcert has failed over its answer" in ended.out
+    assert [each[1] for each in rows(ended)] == ["gateway", "ui"]
+
+
 def test_credentials_of_another_account_are_told_and_nothing_is_read(cells: Cells) -> None:
     """The tables have the same names in every account, so the wrong one would answer."""
     cells.breaks("data-ops", caller=lambda: FRONTEND, declared=Broken(AwsUnavailable("dynamodb:Scan", "t", "asked")))
