@@ -185,13 +185,16 @@ class RenewalStack(Stack):
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
-                *self._on_services(
-                    ("RollOut", "WatchTasks"),
+                *rights.services(
+                    "RollOut",
+                    self._places,
                     "ecs:DescribeServices",
                     "ecs:ListServiceDeployments",
                     "ecs:ListTagsForResource",
                     "ecs:UpdateService",
                 ),
+                *rights.tasks("WatchTasks", self._places, "ecs:DescribeTasks"),
+                *rights.task_lists("ListTasks", self._places),
                 rights.function("HaveExported", "export"),
                 rights.audit("WriteAudit", "logs:CreateLogStream", "logs:PutLogEvents"),
             ],
@@ -221,17 +224,6 @@ class RenewalStack(Stack):
         )
         return function
 
-    def _on_services(self, sids: tuple[str, str], *actions: str) -> tuple[iam.PolicyStatement, ...]:
-        """Statements on services, and to see their tasks; none where only jobs and outside clients have identities."""
-        if not self._places:
-            return ()
-        rights, (of_services, of_tasks) = self._rights, sids
-        return (
-            rights.services(of_services, self._places, *actions),
-            rights.tasks(of_tasks, self._places, "ecs:DescribeTasks"),
-            rights.task_lists("ListTasks", self._places),
-        )
-
     def _operator_role(self) -> iam.Role:
         """The role for the command ``meshcert``: it sees everything but keys, gives orders, and has keys verified."""
         mesh, rights = self._mesh, self._rights
@@ -257,7 +249,9 @@ class RenewalStack(Stack):
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
-                *self._on_services(("ReadServices", "ReadTasks"), "ecs:DescribeServices", "ecs:ListServiceDeployments"),
+                *rights.services("ReadServices", self._places, "ecs:DescribeServices", "ecs:ListServiceDeployments"),
+                *rights.tasks("ReadTasks", self._places, "ecs:DescribeTasks"),
+                *rights.task_lists("ListTasks", self._places),
                 rights.audit("ReadAudit", "logs:FilterLogEvents"),
                 rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
                 rights.function("HaveVerified", "verify"),

@@ -171,17 +171,6 @@ def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(tmp_path: Path) -
     assert "Jobs" not in identities["stock"]
 
 
-def test_a_mesh_that_no_ecs_service_joins_has_no_right_on_any(tmp_path: Path) -> None:
-    """Its identities are those of clients outside; there is no cluster whose tasks could be listed."""
-    document = mesh_with_a_job() | {"virtual_gateways": {}, "virtual_nodes": {}, "services": {}}
-    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(document))
-
-    found = assemble(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
-
-    renewal = next(each for each in found if each.stack_name == "shop-renewal").template["Resources"]
-    assert "ecs:" not in json.dumps([_of(renewal, "AWS::IAM::Policy"), _of(renewal, "AWS::IAM::Role")])
-
-
 def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path) -> None:
     """Envoy does not keep the task; a container that would is refused."""
     path = tmp_path / "mesh.yaml"
