@@ -269,20 +269,15 @@ def _id(arn: str) -> str:
 
 def _as_served(mesh: Mesh, service: str) -> dict[str, str]:
     """What the lifecycle has to know of a service that serves an identity."""
-    declared = mesh.services[service]
+    declared, place = mesh.services[service], mesh.ecs_place(service)
     return {
         "Name": service,
         "Rotation": declared.rotation.value,
         "PollIntervalS": f"{declared.poll_interval_s:g}",
-        **_place(mesh, service),
+        # Nothing for what the functions take for granted, so that rows stay as they are.
+        **({} if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place}),
+        **({"Attached": "true"} if declared.attached else {}),
     }
-
-
-def _place(mesh: Mesh, service: str) -> dict[str, str]:
-    """Where ECS runs a service; nothing for what the functions take for granted, so that rows stay as they are."""
-    place = mesh.ecs_place(service)
-    attached = {"Attached": "true"} if mesh.services[service].attached else {}
-    return attached if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place, **attached}
 
 
 def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:
