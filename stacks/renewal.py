@@ -64,7 +64,7 @@ class RenewalStack(Stack):
         )
         self._platform = platform
         self._rights = MeshRights.of(mesh)
-        self._places = [mesh.ecs_place(service) for service in mesh.services]
+        self._places = [*mesh.ecs_places.values()]
         self._cluster = mesh.cluster_name
         self._attaches = any(service.attached for service in mesh.services.values())
 
