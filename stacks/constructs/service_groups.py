@@ -10,7 +10,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.mesh.stacks.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
+from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
 from stacks.shards import scope_of_part
 
 if TYPE_CHECKING:

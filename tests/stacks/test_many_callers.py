@@ -8,7 +8,7 @@ import pytest
 
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks import limits
-from meshcert.mesh.stacks import callers
+from meshcert.mesh.edges import callers
 from stacks.constructs import service_groups
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
-from meshcert.mesh.stacks.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
 from meshcert.mesh.stacks.shards import shards_of, stack_of
 from meshcert.publishing.declared_bundles import LONGEST, length
 from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH

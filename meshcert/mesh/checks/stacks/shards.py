@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.stacks.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
+from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
 from meshcert.mesh.stacks.shards import is_named, shards_of
 
 if TYPE_CHECKING:
