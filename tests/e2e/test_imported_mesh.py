@@ -103,7 +103,7 @@ def test_a_canary_is_an_edit_and_a_deploy_and_goes_back_with_a_deploy_that_fails
     they are taken back.
     """
     proof, mesh = proven.proof, proven.proof.running
-    poll_s = proof.mesh.services["front"].poll_interval_s
+    poll_s = proof.mesh.poll_interval_s("front")
     before = _tasks(mesh, proof)
     watch = Watch(mesh)
     calling = SteadyClient(_calls(proof), "200", proven.aws.requests_seen, CALLS_EVERY_S)

@@ -63,9 +63,9 @@ def test_nobody_waits_for_what_the_file_has_longer(tmp_path: Path) -> None:
 
     prepared = prepare(file, _folder(tmp_path))
 
-    assert prepared.mesh.services["orders"].poll_interval_s == 0.5
-    for service in prepared.mesh.services.values():
-        assert service.poll_interval_s <= HASTE["poll_interval_s"]
+    assert prepared.mesh.poll_interval_s("orders") == 0.5
+    for name, service in prepared.mesh.services.items():
+        assert prepared.mesh.poll_interval_s(name) <= HASTE["poll_interval_s"]
         assert service.max_connection_duration_s <= HASTE["max_connection_duration_s"]
     assert prepared.hastened == ("poll_interval_s 1", "max_connection_duration_s 10")
 
