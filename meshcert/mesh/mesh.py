@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, Strict
 
 from meshcert import naming
 from meshcert.identity import IssuerName
+from meshcert.mesh.applications.fetched_secrets import are_parameters
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
@@ -125,6 +126,12 @@ class Mesh(Part):
     def cluster_name(self) -> str:
         """Name of the ECS cluster that its own services run in, whoever made it."""
         return self.cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
+
+    @property
+    def fetches_parameters(self) -> bool:
+        """Whether ECS fetches parameters of Systems Manager for its applications."""
+        applications = (service.application for service in self.services.values())
+        return are_parameters(value for each in applications if each for value in each.secrets.values())
 
     def ecs_place(self, service: str) -> str:
         """

@@ -15,6 +15,7 @@ from tools.aws_checks import (
     granted,
     issuances,
     load_balancers,
+    namespace,
     network,
     renewals,
     rights,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 BEFORE: tuple[Check[Any], ...] = (
     *network.CHECKS,
+    *namespace.CHECKS,
     *cluster.CHECKS,
     *existing_authorities.CHECKS,
     *load_balancers.CHECKS,

@@ -37,6 +37,8 @@ NAMESPACE = 1
 """The Cloud Map namespace, if it is not yours."""
 NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
+ENDPOINT = 2
+"""One interface endpoint more, with its security group."""
 SERVICE = 5
 """Role, task definition, security group, service, Cloud Map service."""
 GROUP = 1
@@ -178,7 +180,7 @@ def _network(mesh: Mesh) -> int:
     if network.existing:
         return WITHOUT_NETWORK - (NAMESPACE if mesh.about.namespace_id else 0)
     if network.egress is not Egress.NAT:
-        return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones
+        return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones + ENDPOINT * mesh.fetches_parameters
     more = ZONE_WITH_NAT * (zones - 1) if network.nat_gateways is NatGateways.ONE_PER_ZONE else 0
     return NETWORK + ZONE * zones + more
 
