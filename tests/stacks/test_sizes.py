@@ -13,7 +13,7 @@ from aws_cdk import App, CfnOutput, Stack
 from meshcert.mesh import load_mesh, read_mesh
 from meshcert.mesh.checks.limits import MOST_RESOURCES, STORED_SETTINGS, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
-from tests.meshcert.mesh.test_applications import SECRET
+from tests.meshcert.mesh.test_applications import PARAMETER, SECRET
 from tests.meshcert.mesh.test_clients import DECLARED, PRINCIPAL
 from tests.stacks.synthesis import CONTEXT, ROOT, synthesise
 from tests.stacks.test_network import EXISTING, NAMESPACE
@@ -127,7 +127,11 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
     [
         (),
         (("network.availability_zones", ["us-west-1a", "us-west-1b", "us-west-1c"]),),
-        (("network.egress", "endpoints"), ("hierarchies.colorteller.revocation", "crl")),
+        (
+            ("network.egress", "endpoints"),
+            ("services.colorteller.application.secrets", {"LEVEL": PARAMETER}),
+            ("hierarchies.colorteller.revocation", "crl"),
+        ),
         (("network", {"existing": EXISTING}),),
         (("network", {"existing": EXISTING}), ("mesh.namespace_id", NAMESPACE)),
         (("network", {"nat_gateways": "one_per_zone"}),),
@@ -148,7 +152,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
     ids=[
         "as it is",
         "three zones",
-        "endpoints and lists",
+        "endpoints, one for a parameter, and lists",
         "a VPC of yours",
         "a namespace of yours in it",
         "a NAT gateway in each zone",

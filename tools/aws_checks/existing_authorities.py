@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from tools.aws_checks.deployment import Deployment
 
 
-_NO_SHARE = "resource-based policy"
-"""In AWS's words if a right is missing that only a resource's owner can give (IAM guide, "Access denied messages")."""
+_ASKED = "acm-pca:DescribeCertificateAuthority"
 
 
 class AuthoritySeen(NamedTuple):
@@ -83,8 +82,8 @@ def _authority(deployment: Deployment, hierarchy: str) -> AuthoritySeen:
         try:
             seen = _seen(deployment, wanted.arn)
         except AccessDenied as error:
-            # A right that these credentials lack says nothing about the CA.
-            if _NO_SHARE not in str(error):
+            # A right that these credentials lack says nothing about a CA of this account.
+            if wanted.arn.split(":")[4] == deployment.account_id:
                 raise
             unshared = str(error)
     existing = deployment.mesh.hierarchies[hierarchy].existing
@@ -101,17 +100,17 @@ def _authority(deployment: Deployment, hierarchy: str) -> AuthoritySeen:
 
 def _seen(deployment: Deployment, arn: str) -> SeenAuthority:
     read = deployment.account.read
-    authority = read("acm-pca:DescribeCertificateAuthority", CertificateAuthorityArn=arn)["CertificateAuthority"]
+    authority = read(_ASKED, CertificateAuthorityArn=arn)["CertificateAuthority"]
     permissions = read("acm-pca:ListPermissions", CertificateAuthorityArn=arn)["Permissions"]
     chain = deployment.chain(arn) if authority["Status"] == "ACTIVE" else []
     return seen_authority(authority, permissions, chain)
 
 
 def _root(deployment: Deployment, hierarchy: str) -> RootSeen:
-    existing = deployment.mesh.hierarchies[hierarchy].existing
-    file = existing.root if existing else ""
+    named = deployment.mesh.hierarchies[hierarchy]
+    file = named.existing.root if named.existing else ""
     try:
-        declared = roots_in_files(deployment.mesh, ROOT)
+        declared = roots_in_files(deployment.mesh.part(hierarchies={hierarchy: named}), ROOT)
     except MeshInvalid as error:
         return RootSeen(file, "; ".join(f"{fault.problem}. {fault.remedy}" for fault in error.faults))
     arn = _wanted(deployment, hierarchy).arn
@@ -125,7 +124,8 @@ def _root(deployment: Deployment, hierarchy: str) -> RootSeen:
 def judge_authority(look: AuthoritySeen) -> Judgement:
     """Judge whether the CA can sign what the mesh file declares, and whether ACM can renew it."""
     if look.unshared:
-        return contradicted(look.unshared, unshared_fault(look.wanted, look.account, look.region).remedy)
+        remedy = unshared_fault(look.wanted, look.account, look.region).remedy
+        return contradicted(look.unshared, f"{remedy}. If it is shared: deploy with credentials that may {_ASKED}")
     faults: list[Fault] = list(place_faults(look.wanted, look.region))
     text = look.wanted.arn
     if look.seen:

@@ -10,7 +10,7 @@ import pytest
 from evidence.fixtures.pki import Hierarchy
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.deploying.existing_authorities import existing_properties, refuse_unshared
-from meshcert.errors import AccessDenied, AuthorityUnfit, ChainBroken, RootNotDeclared
+from meshcert.errors import AccessDenied, AuthorityUnfit, MaterialRejected, RootNotDeclared
 from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority, authority_faults
 from meshcert.material import split_certificates
 from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots_entry
@@ -129,7 +129,7 @@ def test_whatever_stands_above_a_ca_its_leaves_lead_to_the_root_that_is_declared
     assert ca.root(ROOT).strip() == hierarchy.root_pem.strip()
     assert ca.certificate(ROOT).strip() == hierarchy.issuing_pem.strip()
     verify_material(hierarchy.issue([NAME]), expected)
-    with pytest.raises(ChainBroken):
+    with pytest.raises(MaterialRejected):
         verify_material(other.issue([NAME]), expected)
 
 
