@@ -1,4 +1,4 @@
-"""One mesh in a VPC of 172.16/12, a namespace, behind a load balancer and under CAs that were there before it."""
+"""One mesh in a VPC of 172.16/12, a namespace, behind a load balancer, under CAs and a key that were there before."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from local.policy import act_on
 from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
+from meshcert import naming
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.lifecycle.policy import Policy
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
@@ -85,6 +86,8 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         }
         values = yaml.safe_load(MUTUAL.read_text())
         values["network"], values["mesh"]["namespace_id"] = home.network(), home.namespace
+        key = aws.client("kms").create_key()["KeyMetadata"]
+        values["mesh"]["secrets_key"] = key["Arn"]
         edge = make_edge(aws, home, 8443)
         values["services"][GATEWAY]["load_balancer"] = {"target_groups": {8443: edge.target_group}}
         under(values, cas, tmp_path)
@@ -112,9 +115,12 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         made = mesh.client("cloudformation").list_stack_resources(StackName="color-pki")["StackResourceSummaries"]
         permitted = aws.client("acm-pca").list_permissions(CertificateAuthorityArn=cas[TELLER].arn)["Permissions"]
         ranges = mesh.client("ec2").describe_vpcs()["Vpcs"]
+        secrets = mesh.client("secretsmanager")
+        under_it = {secrets.describe_secret(SecretId=naming.identity_secret("color", name))["KmsKeyId"] for name in cas}
         issued = aws.control("GET", "/_local/acm-pca/issued")
 
     assert ordered == [0, 0]
+    assert under_it == {key["Arn"]}
     assert {name: (issued[ca.arn]["issued"], issued[ca.arn]["for_acm"]) for name, ca in cas.items()} == {
         GATEWAY: (2, 0),
         TELLER: (0, 2),

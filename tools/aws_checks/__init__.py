@@ -14,6 +14,7 @@ from tools.aws_checks import (
     federation,
     granted,
     issuances,
+    keys,
     load_balancers,
     namespace,
     network,
@@ -30,6 +31,7 @@ BEFORE: tuple[Check[Any], ...] = (
     *network.CHECKS,
     *namespace.CHECKS,
     *cluster.CHECKS,
+    *keys.CHECKS,
     *existing_authorities.CHECKS,
     *load_balancers.CHECKS,
 )

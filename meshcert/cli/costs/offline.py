@@ -91,6 +91,7 @@ def declared_usage(mesh: Mesh) -> BilledParts:
     publishes = mesh.about.published_bundle is not None
     issuers = {identity.issuer for identity in mesh.identities.values()}
     return BilledParts(
+        keys=2 - bool(mesh.about.secrets_key),
         authorities=sum(hierarchy.made for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
         issued=declared_issuing(mesh),

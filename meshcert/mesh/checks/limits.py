@@ -39,6 +39,8 @@ NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
 ENDPOINT = 2
 """One interface endpoint more, with its security group."""
+KEY = 1
+"""The KMS key of the secrets, if it is not yours; its alias is made either way."""
 SERVICE = 5
 """Role, task definition, security group, service, Cloud Map service."""
 GROUP = 1
@@ -103,6 +105,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
     counted = Counter(
         pki=AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
         identities=FUNCTIONS
+        - KEY * bool(mesh.about.secrets_key)
         + ISSUANCES * mesh.has_own_keys
         + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)

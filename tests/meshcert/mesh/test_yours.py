@@ -13,6 +13,7 @@ SUBNETS = {"us-west-1a": "subnet-0aaaaaaaaaaaaaaaa"}
 NETWORK = {"existing": {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/16"], "subnets": SUBNETS}}
 CA = "arn:aws:acm-pca:{}:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
 GROUP = "arn:aws:elasticloadbalancing:{}:111122223333:targetgroup/edge/0123456789abcdef"
+KEY = "arn:aws:kms:{}:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
 CERTIFICATE = "arn:aws:acm:{}:111122223333:certificate/1"
 
 
@@ -26,9 +27,10 @@ def hierarchy(region: str) -> dict[str, Any]:
     [
         ("hierarchies.colorteller", hierarchy("eu-west-1"), "hierarchies.colorteller.existing.arn"),
         ("cluster", {"existing": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop"}, "cluster.existing"),
+        ("mesh.secrets_key", KEY.format("eu-west-1"), "mesh.secrets_key"),
         (BALANCER, {"target_groups": {8443: GROUP.format("eu-west-1")}}, f"{BALANCER}.target_groups.8443"),
     ],
-    ids=["a CA", "a cluster", "a target group"],
+    ids=["a CA", "a cluster", "a key", "a target group"],
 )
 def test_all_that_is_yours_is_in_one_region(at: str, value: Any, place: str) -> None:
     """The zones of the VPC say in which; a CA signs nothing for another one."""

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 def check_regions(mesh: Mesh, findings: Findings) -> None:
     """Report what is in another region than the first: a mesh without cells is in one."""
     if mesh.cells:
+        if mesh.about.secrets_key:
+            findings.add(
+                "mesh.secrets_key",
+                "a KMS key is of one account and region, and each cell has secrets of its own",
+                "Remove it: each cell gets a key",
+                given=("cells",),
+            )
         return
     (first, region), *others = [*_regions(mesh)] or [("", "")]
     for place, other in others:
@@ -37,6 +44,8 @@ def _regions(mesh: Mesh) -> Iterator[tuple[str, str]]:
     yield from [(place, zone[:-1]) for place, zone in zones.items() if ZONE.fullmatch(zone)][:1]
     if mesh.cluster.existing.startswith("arn:"):
         yield "cluster.existing", _region(mesh.cluster.existing)
+    if mesh.about.secrets_key:
+        yield "mesh.secrets_key", _region(mesh.about.secrets_key)
     for name, hierarchy in mesh.hierarchies.items():
         if hierarchy.existing:
             yield f"hierarchies.{name}.existing.arn", _region(hierarchy.existing.arn)
