@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.meshcert.mesh.cells.yelb import reading
 from tests.meshcert.mesh.mesh_slips import changed, faults_of
 
 BALANCER = "services.colorgateway.load_balancer"
@@ -45,6 +46,13 @@ def test_in_one_region_there_is_no_fault() -> None:
     """A cluster by its name alone may be in any."""
     for at, value, region in (("network", NETWORK, "us-west-1"), ("cluster", {"existing": "shop"}, "eu-west-1")):
         assert faults_of(changed((at, value), ("hierarchies.colorteller", hierarchy(region)))) == ()
+
+
+def test_cells_have_keys_of_their_own() -> None:
+    """A key is of one account and region."""
+    (fault,) = reading(("mesh.secrets_key", KEY.format("eu-west-1"))).faults
+
+    assert (fault.place, "each cell" in fault.problem) == ("mesh.secrets_key", True)
 
 
 def test_an_application_load_balancer_stands_in_two_zones() -> None:
