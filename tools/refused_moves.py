@@ -56,7 +56,7 @@ class Made(NamedTuple):
             frozenset(each["Type"] for each in resources),
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
-            identities and any(each["Type"] == "AWS::KMS::Key" for each in identities["Resources"].values()),
+            None if identities is None else _has_key(identities),
         )
 
 
@@ -90,6 +90,11 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
                 "another root at once. Declare the CA of yours as a hierarchy of another name, and move to it "
                 '(docs/trust.md, "Replace a CA in three deploys")'
             )
+
+
+def _has_key(identities: Mapping[str, Any]) -> bool:
+    """Whether the template of the identities' stack makes a key."""
+    return any(each["Type"] == "AWS::KMS::Key" for each in identities["Resources"].values())
 
 
 def root_output(hierarchy: str) -> str:

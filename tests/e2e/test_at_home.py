@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,6 @@ from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert import naming
-from meshcert.contract.staging_labels import CURRENT
 from meshcert.lifecycle.policy import Policy
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
 from tests.e2e.terminal import OperatorTerminal
@@ -60,9 +60,14 @@ def under(mesh: dict[str, Any], cas: dict[str, HomeCa], folder: Path) -> None:
         }
 
 
-def newest(mesh: RunningMesh, name: str) -> str:
-    """The serial number of an identity's current certificate."""
-    return mesh.serial_of(name, mesh.version_labelled(name, CURRENT))
+def is_renewed(mesh: RunningMesh, name: str, before: str) -> bool:
+    """Whether another version of an identity's secret is current."""
+    return mesh.current_version(name) != before
+
+
+def serves_newest(mesh: RunningMesh, name: str) -> bool:
+    """Whether all tasks of a service serve the current version of the identity of its name, and no other."""
+    return mesh.served_by_all(name) == {mesh.serial_of(name, mesh.current_version(name))}
 
 
 @pytest.mark.timeout(600)
@@ -104,13 +109,13 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         with gateway.client() as client, Ticking(aws, mesh.name):
             wait_until(lambda: gateway.said(gateway.ask(client)) == ANSWER, "a teller the gateway knows", within_s=60)
             wait_until(lambda: all(map(mesh.proven_version, SERVICES)), "both proven", within_s=PROVEN_WITHIN_S)
-            before = {name: mesh.version_labelled(name, CURRENT) for name in cas}
+            before = {name: mesh.current_version(name) for name in cas}
             mesh.client("acm").renew_certificate(CertificateArn=mesh.certificate(TELLER)["CertificateArn"])
             ordered = [operator.run("renew", name).code for name in (GATEWAY, BATCH)]
-            for name in cas:
-                wait_until(lambda at=name: mesh.version_labelled(at, CURRENT) != before[at], f"{name}'s", within_s=120)
+            for name, version in before.items():
+                wait_until(partial(is_renewed, mesh, name, version), f"another of {name}'s", within_s=120)
             for name in SERVICES:
-                wait_until(lambda at=name: mesh.served_by_all(at) == {newest(mesh, at)}, "the renewed", within_s=120)
+                wait_until(partial(serves_newest, mesh, name), f"{name} with it", within_s=120)
             assert gateway.said(gateway.ask(client)) == ANSWER
         made = mesh.client("cloudformation").list_stack_resources(StackName="color-pki")["StackResourceSummaries"]
         permitted = aws.client("acm-pca").list_permissions(CertificateAuthorityArn=cas[TELLER].arn)["Permissions"]

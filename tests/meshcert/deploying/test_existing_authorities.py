@@ -19,8 +19,6 @@ from meshcert.san import Dns
 from tests.meshcert.publishing.world import BUNDLE, IDENTITY, NAME, ROOT, TRUST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tests.meshcert.publishing.world import World
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
@@ -81,13 +79,13 @@ class OneAuthority:
         described: Of its description, what is not as usual.
     """
 
-    def __init__(self, hierarchy: Hierarchy, described: Mapping[str, Any]) -> None:
+    def __init__(self, hierarchy: Hierarchy, described: dict[str, Any]) -> None:
         self._own, *above = split_certificates(hierarchy.certificate_chain)
         self._above, self._described = "\n".join(above), described
 
     def describe_certificate_authority(self, **_asked: str) -> dict[str, Any]:
         """What it is."""
-        authority = {
+        authority: dict[str, Any] = {
             "Status": "ACTIVE",
             "CertificateAuthorityConfiguration": {"KeyAlgorithm": "EC_prime256v1"},
             "NotAfter": NOW + 4 * LEAF,
