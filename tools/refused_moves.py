@@ -43,6 +43,7 @@ class Made(NamedTuple):
         kinds: The types of resources in the stack of the services.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
+        has_key: Whether the key of the secrets was made, too; None if that is not known.
         homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
             and its own name.
     """
@@ -50,11 +51,16 @@ class Made(NamedTuple):
     kinds: frozenset[str]
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
+    has_key: bool | None = None
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
 
     @classmethod
     def of(
-        cls, services: Mapping[str, Any], outputs: frozenset[str], others: Mapping[str, Mapping[str, Any]] | None = None
+        cls,
+        services: Mapping[str, Any],
+        outputs: frozenset[str],
+        identities: Mapping[str, Any] | None = None,
+        others: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Made:
         """
         What the templates say.
@@ -62,6 +68,7 @@ class Made(NamedTuple):
         Args:
             services: That of the services' stack.
             outputs: The names of the outputs of the stack of the CAs.
+            identities: That of the identities' stack.
             others: Those of all stacks that hold services or identities, by the stacks' names without the mesh's.
         """
         resources = services["Resources"].values()
@@ -75,6 +82,7 @@ class Made(NamedTuple):
             frozenset(each["Type"] for each in resources),
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
+            None if identities is None else _has_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
         )
 
@@ -89,6 +97,12 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:
             yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
+    if made.has_key is not None and made.has_key == bool(mesh.about.secrets_key):
+        yield (
+            f"mesh.secrets_key: secrets are under a key {'that a deploy has made' if made.has_key else 'of yours'}, "
+            f"and this {'names one of yours' if made.has_key else 'has one made'}: versions that tasks may have to go "
+            f"back to stay under the earlier one, which their roles lose. {_BESIDE}"
+        )
     groups = sorted(made.log_groups & {naming.log_group(mesh.name, service) for service in mesh.services})
     if groups and "group_per_service" not in mesh.logs.model_fields_set:
         yield (
@@ -128,6 +142,11 @@ def _moves_between_stacks(mesh: Mesh, made: Made) -> Iterator[str]:
             "stack cannot hand over what it has made, and names are taken until it is gone: name in shards what is not "
             'deployed yet, and leave the others where they are (docs/mesh-file.md, "Shards")'
         )
+
+
+def _has_key(identities: Mapping[str, Any]) -> bool:
+    """Whether the template of the identities' stack makes a key."""
+    return any(each["Type"] == "AWS::KMS::Key" for each in identities["Resources"].values())
 
 
 def root_output(hierarchy: str) -> str:
