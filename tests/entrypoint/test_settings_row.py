@@ -177,7 +177,12 @@ def test_settings_that_might_not_be_understood_are_read_once(tmp_path: Path, mon
     row = the_row(version=version, document=document) | {"before": {"version": VERSION, "document": DOCUMENT}}
     read: list[str] = []
     from_json = ProxySettings.from_json
-    monkeypatch.setattr(ProxySettings, "from_json", lambda given: (read.append(given), from_json(given))[1])
+
+    def reads(given: str) -> ProxySettings:
+        read.append(given)
+        return from_json(given)
+
+    monkeypatch.setattr(ProxySettings, "from_json", reads)
 
     settings = Settings.from_environ(environ(tmp_path), fetched(tmp_path, Rows(row)))
 
