@@ -33,6 +33,8 @@ ENDPOINTS = {
     "Secrets": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
     "Discovery": ec2.InterfaceVpcEndpointAwsService.CLOUD_MAP_DATA_SERVICE_DISCOVERY,
 }
+ROLES = {"Roles": ec2.InterfaceVpcEndpointAwsService.STS}
+"""What is needed besides to assume the roles of other cells."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,17 @@ class NetworkPlacement:
     reachable: tuple[IDependable, ...]
 
 
-def placement(scope: Construct, network: Network) -> NetworkPlacement:
-    """The mesh's own network, made here, or the existing one that the mesh file names."""
-    return _existing(scope, network.existing) if network.existing else _own(scope, network)
+def placement(scope: Construct, network: Network, *, assumes_roles: bool = False) -> NetworkPlacement:
+    """
+    The mesh's own network, made here, or the existing one that the mesh file names.
+
+    Args:
+        assumes_roles: Whether tasks ask AWS STS, too.
+    """
+    return _existing(scope, network.existing) if network.existing else _own(scope, network, assumes_roles=assumes_roles)
 
 
-def _own(scope: Construct, network: Network) -> NetworkPlacement:
+def _own(scope: Construct, network: Network, *, assumes_roles: bool) -> NetworkPlacement:
     through_nat = network.egress is Egress.NAT
     private = ec2.SubnetType.PRIVATE_WITH_EGRESS if through_nat else ec2.SubnetType.PRIVATE_ISOLATED
     vpc = ec2.Vpc(
@@ -80,7 +87,8 @@ def _own(scope: Construct, network: Network) -> NetworkPlacement:
         vpc.add_gateway_endpoint(name, service=service) for name, service in GATEWAYS.items()
     ]
     if not through_nat:
-        endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in ENDPOINTS.items()]
+        interfaces = ENDPOINTS | (ROLES if assumes_roles else {})
+        endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in interfaces.items()]
     accept(
         vpc,
         "AwsSolutions-VPC7",

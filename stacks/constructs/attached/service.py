@@ -74,7 +74,7 @@ class AttachedService(Construct):
                 key_arn=surroundings.key.key_arn,
             ),
         )
-        if self.proxy.discovered:
+        if None in self.proxy.discovered_in:
             accept(policy, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
         if not attached.cloud_map_service:
             registry = servicediscovery.Service(
