@@ -15,6 +15,7 @@ from aws_cdk import aws_ssm as ssm
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
+from meshcert.mesh.cells.placing import assumes_roles
 from stacks.constructs.attached.service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
@@ -76,7 +77,7 @@ class ServicesStack(Stack):
         )
         name = mesh.name
         self.shards = ShardStacks(self, mesh=mesh, holds="services")
-        placed = placement(self, mesh.network, assumes_roles=_assumes_roles(mesh))
+        placed = placement(self, mesh.network, assumes_roles=assumes_roles(mesh))
         groups = ServiceGroups(self, "Groups", mesh=mesh, vpc=placed.vpc)
         task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
         surroundings = Surroundings(
@@ -226,11 +227,6 @@ def _published_routes(scope: Stack, mesh: Mesh, service: str) -> CustomResource 
             "Document": table.packed(),
         },
     )
-
-
-def _assumes_roles(mesh: Mesh) -> bool:
-    """Whether some proxy finds backends by the role of another cell."""
-    return any(where for service in mesh.services for where in proxy_settings(mesh, service).discovered_in)
 
 
 def _log_groups(mesh: Mesh) -> list[str]:

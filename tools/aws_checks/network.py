@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshcert.mesh.cells.placing import assumes_roles
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 ANYWHERE = "0.0.0.0/0"
 NEEDED = ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "data-servicediscovery", "s3", "dynamodb")
 """The endpoints without which tasks cannot start where no route leads out, by the ends of their services' names."""
+ROLES = "sts"
+"""The one besides, without which they find no backend of a cell that is asked with a role."""
 FEWEST_ADDRESSES = 8
 """Free addresses that a subnet of tasks should have: a deployment doubles a service's tasks for a while."""
 
@@ -48,6 +51,7 @@ class SubnetSeen:
         subnet: AWS's description.
         way_out: Id of what its route to anywhere leads to; empty if it has none.
         endpoints: The VPC's endpoints, by the ends of their services' names.
+        assumes_roles: Whether tasks find backends by the role of another cell.
     """
 
     vpc: str
@@ -56,6 +60,7 @@ class SubnetSeen:
     subnet: Mapping[str, Any]
     way_out: str
     endpoints: frozenset[str]
+    assumes_roles: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ def _subnet(deployment: Deployment, subnet: str) -> SubnetSeen:
         found,
         _way_out(subnet, tables),
         frozenset(each["ServiceName"].split(".", 3)[3] for each in endpoints if each["State"] == "available"),
+        assumes_roles(deployment.mesh),
     )
 
 
@@ -188,7 +194,8 @@ def judge_namespace(seen: NamespaceSeen) -> Judgement:
 def judge_subnet(seen: SubnetSeen) -> Judgement:
     """Judge whether tasks can start in a subnet: it is the one that is meant, and AWS's APIs are in reach."""
     vpc, zone, free = (seen.subnet[name] for name in ("VpcId", "AvailabilityZone", "AvailableIpAddressCount"))
-    missing = [name for name in NEEDED if name not in seen.endpoints]
+    needed = (*NEEDED, ROLES) if seen.assumes_roles else NEEDED
+    missing = [name for name in needed if name not in seen.endpoints]
     way = seen.way_out or ("endpoints" if not missing else "no way out")
     text = f"{vpc}, {zone}, {free} free addresses, {way}"
     if (vpc, zone) != (seen.vpc, seen.zone):

@@ -56,3 +56,8 @@ def crossing_calls(mesh: Mesh) -> Iterator[tuple[str, str, str]]:
         caller, callee = service_at(mesh, call.caller), mesh.runner_of(call.node)
         if caller and callee and mesh.services[caller].cell != mesh.services[callee].cell:
             yield caller, callee, call.node
+
+
+def assumes_roles(part: Mesh) -> bool:
+    """Whether some proxy of a cell's part of a mesh finds backends by the role of another cell."""
+    return any(where for service in part.services for where in proxy_settings(part, service).discovered_in)

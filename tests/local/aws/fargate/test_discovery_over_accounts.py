@@ -142,13 +142,16 @@ class Caller:
 
 
 ELSE: list[tuple[str, str, dict[str, Any]]] = [
-    ("acm", "export_certificate", {"CertificateArn": f"arn:aws:acm:eu-west-1:{OWNER}:certificate/a", "Passphrase": b"a"}),
+    (
+        "acm",
+        "export_certificate",
+        {"CertificateArn": f"arn:aws:acm:eu-west-1:{OWNER}:certificate/a", "Passphrase": b"a"},
+    ),
     ("acm", "list_certificates", {}),
     ("acm-pca", "list_certificate_authorities", {}),
     ("cloudformation", "describe_stacks", {"StackName": "a"}),
     ("dynamodb", "get_item", {"TableName": "meshcert-yelb-lifecycle", "Key": {"name": {"S": "a"}}}),
     ("dynamodb", "put_item", {"TableName": "meshcert-yelb-acknowledgements", "Item": {"service": {"S": "a"}}}),
-    ("ec2", "describe_vpcs", {}),
     ("ecs", "list_tasks", {"cluster": "meshcert-yelb"}),
     ("ecs", "update_service", {"cluster": "meshcert-yelb", "service": "redis"}),
     ("events", "put_events", {"Entries": [{"Source": "a", "DetailType": "a", "Detail": "{}"}]}),
@@ -162,15 +165,18 @@ ELSE: list[tuple[str, str, dict[str, Any]]] = [
     ("servicediscovery", "discover_instances", {"NamespaceName": "other.local", "ServiceName": "redis"}),
     ("servicediscovery", "list_namespaces", {}),
     ("servicediscovery", "list_services", {}),
-    ("sns", "list_topics", {}),
     ("sqs", "list_queues", {}),
     ("ssm", "get_parameter", {"Name": "/meshcert/yelb/issuance/redis"}),
-    ("sts", "assume_role", {"RoleArn": f"arn:aws:iam::{OWNER}:role/meshcert-yelb-eu-west-1-renewal", "RoleSessionName": "a-b"}),
+    (
+        "sts",
+        "assume_role",
+        {"RoleArn": f"arn:aws:iam::{OWNER}:role/meshcert-yelb-eu-west-1-renewal", "RoleSessionName": "a-b"},
+    ),
 ]
 
 
 def test_the_role_of_a_cell_finds_what_is_called_and_does_nothing_else(fresh_aws: LocalAws) -> None:
-    """Assumed by the callers' roles alone, before and after it is there; by the template and the container's own code."""
+    """Only the callers' roles may assume it, once it is there; by the product's template and the container's code."""
     made = namespace(fresh_aws)
     role = naming.role_arn(fresh_aws.region, OWNER, naming.discovery_role("yelb", fresh_aws.region))
     caller, stranger = Caller(fresh_aws, "ui", role), Caller(fresh_aws, "gateway", role)
