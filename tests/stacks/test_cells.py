@@ -104,7 +104,8 @@ def test_one_role_of_a_cell_may_be_assumed_across_and_finds_what_is_called(stack
     every = [role for name, stack in stacks.items() for role in resources(stack, "AWS::IAM::Role")]
 
     (role,) = (role for role in every if FRONTEND in json.dumps(role["AssumeRolePolicyDocument"]))
-    assert role["RoleName"] == DISCOVERY.rpartition("/")[2]
+    assert role["RoleName"] == {"Fn::Join": ["", ["meshcert-yelb-", {"Ref": "AWS::Region"}, "-cells.discovery"]]}
+    assert "ManagedPolicyArns" not in role
     assert role["AssumeRolePolicyDocument"]["Statement"] == [
         {
             "Action": "sts:AssumeRole",

@@ -188,7 +188,7 @@ def test_the_role_of_a_cell_finds_what_is_called_and_does_nothing_else(fresh_aws
     callers = naming.role_arn(fresh_aws.region, OTHER, naming.role("yelb", fresh_aws.region, "ui"))
     called = mesh(("mesh.namespace", made["Name"]))
     discovery_role(stack, called, RemoteCallers((OTHER,), (callers,), (), ("redis",)))
-    status = deploy(fresh_aws, "roles", Template.from_stack(stack).find_resources("AWS::IAM::Role"))
+    status = deploy(fresh_aws, "roles", dict(Template.from_stack(stack).find_resources("AWS::IAM::Role")))
     assert status == "CREATE_COMPLETE"
 
     assert [task.address for task in reader.tasks("redis")] == [ADDRESS]
