@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
 from meshcert.cli.status.command import status
 from meshcert.cli.survey import require_declared, sight, survey, usage
-from meshcert.cli.terminal import print_json, tell, tell_aside, tell_fault, tell_usage
+from meshcert.cli.terminal import print_json, tell, tell_aside, tell_fault, tell_fault_of_thread, tell_usage
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.orders import COMPROMISED
 
@@ -230,6 +231,7 @@ def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] 
         The exit code.
     """
     sys.excepthook = tell_fault
+    threading.excepthook = tell_fault_of_thread
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without an arrow shows a question mark.

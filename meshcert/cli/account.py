@@ -116,6 +116,7 @@ class Account:
     Args:
         values: Values of secrets, keys among them: only `credentials` reads them, and the operator role may not.
         files: What instances of a service report of files of the user's.
+        caller: The account that the credentials are of, twelve digits.
         has_list: Whether a CA, by its ARN, writes a revocation list.
         fetches: What is remembered of a foreign trust domain's bundle endpoint.
         own_bundle: The mesh's own SPIFFE bundle where partners fetch it.
@@ -134,13 +135,14 @@ class Account:
     values: PublishedValues
     policy: Policy = field(default_factory=Policy)
     pauses: Pauses = time
+    caller: Callable[[], str] = lambda: ""
     has_list: Callable[[str], bool] = lambda _authority: False
     fetches: Callable[[str], FetchNote | None] = lambda _trust_domain: None
     own_bundle: Callable[[], StoredBundle | None] = lambda: None
     files: Callable[[str, Collection[str]], Mapping[str, tuple[FileServed, ...]]] = lambda _service, _instances: {}
 
 
-def connect(mesh: str, environ: Mapping[str, str]) -> Account:
+def connect(mesh: str, environ: Mapping[str, str], profile: str = "") -> Account:
     """
     Access to a mesh in the account and region of the environment's credentials. Makes no call to AWS.
 
@@ -148,6 +150,7 @@ def connect(mesh: str, environ: Mapping[str, str]) -> Account:
         mesh: Name of the mesh.
         environ: ``AWS_REGION``, which boto3 itself does not read; and the renewal function's ``MESHCERT_POLICY_…``
             variables, if they were changed.
+        profile: A profile of the AWS configuration, whose credentials come before the environment's; empty for none.
 
     Raises:
         SettingsInvalid: If a ``MESHCERT_POLICY_…`` variable is not a number.
@@ -159,7 +162,7 @@ def connect(mesh: str, environ: Mapping[str, str]) -> Account:
         fault = Fault(POLICY_PREFIX.removesuffix("_"), str(error), "Unset it")
         raise SettingsInvalid("the environment", (fault,)) from error
     with aws_errors("sign in", mesh):
-        session = boto3.Session(region_name=environ.get("AWS_REGION") or None)
+        session = boto3.Session(region_name=environ.get("AWS_REGION") or None, profile_name=profile or None)
         if not session.region_name:
             raise AwsRefused("sign in", mesh, "NoRegionError")
         return _connect(mesh, session, policy)
@@ -173,6 +176,10 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
 
     def table(name: str) -> Any:
         return _Shared(dynamodb.Table(name))
+
+    def caller() -> str:
+        with aws_errors("sts:GetCallerIdentity", mesh):
+            return str(client("sts").get_caller_identity()["Account"])
 
     clock, secrets = SystemClock(), SecretsManager(client("secretsmanager"))
     authorities = PrivateCa(client("acm-pca"), clock)
@@ -201,18 +208,15 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         values=secrets,
         history=lambda identity, since: history(logs, log_group, identity, since),
         files=rows.files_of,
+        caller=caller,
         has_list=authorities.has_list,
         fetches=BundleFetches(table(naming.bundle_fetches_table(mesh))).find,
-        own_bundle=lambda: _own_bundle(mesh, session.region_name, client),
+        # Its bucket's name has the account's number.
+        own_bundle=lambda: S3BundleObject(
+            client("s3"), naming.bundle_bucket(mesh, caller(), session.region_name)
+        ).find(),
         policy=policy,
     )
-
-
-def _own_bundle(mesh: str, region: str, client: Callable[[str], Any]) -> StoredBundle | None:
-    """The mesh's own bundle; its bucket's name has the account's number."""
-    with aws_errors("sts:GetCallerIdentity", mesh):
-        account = client("sts").get_caller_identity()["Account"]
-    return S3BundleObject(client("s3"), naming.bundle_bucket(mesh, account, region)).find()
 
 
 class _Shared:

@@ -14,7 +14,8 @@ from meshcert.errors import (
     SettingsInvalid,
 )
 
-_SIGN_IN = "Sign in (`aws sso login`), or set AWS_PROFILE to one that can"
+_CHOOSE = "set AWS_PROFILE to one that can"
+_SIGN_IN = f"Sign in (`aws sso login`), or {_CHOOSE}"
 _OPERATOR = "the role in the renewal stack's output OperatorRole may run every command"
 _CLIENT = "the one that `identities.NAME.client` makes may read this identity's secret, and no operator's may"
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimit", "RequestThrottled", "ProvisionedThroughput", "SlowDown")
@@ -53,6 +54,14 @@ _CREDENTIALS = {
     ),
 }
 """What is wrong with the operator's credentials, by AWS's or botocore's code."""
+
+
+def advice_in_cell(error: MeshcertError, cell: str, profile: str) -> tuple[str, int]:
+    """The same where each cell may have a profile of its own."""
+    line, code = advice(error)
+    chosen = f"profile {profile}" if profile else "AWS_PROFILE"
+    line = line.replace("AWS_PROFILE names no profile", f"{chosen} is no profile")
+    return line.replace(_CHOOSE, f"give --profile {cell}=NAME of one that can"), code
 
 
 def advice(error: MeshcertError) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.mesh.naming import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from meshcert.cli.account import Account
     from meshcert.mesh import Mesh
@@ -71,6 +71,34 @@ class ChosenMesh:
         name = load_mesh(self.file()).name if _is_file(self.said) else self.said
         return self.opened(name, os.environ)
 
+    def cells(self, profiles: Collection[str]) -> tuple[Mesh, Callable[[str, str], Account], dict[str, str]]:
+        """
+        A mesh over several accounts: its file, access to it in a region with a profile, and the profiles by cell.
+
+        Args:
+            profiles: As typed, ``CELL=NAME``.
+
+        Raises:
+            click.UsageError: If there is no mesh file, it has no cells, or a profile is of none of them.
+            MeshInvalid: If the mesh file has faults.
+        """
+        file = self.file()
+        mesh = load_mesh(file)
+        if not mesh.cells:
+            raise click.UsageError(f"{file} has no cells: leave --all-cells out")
+        by_cell: dict[str, str] = {}
+        for each in profiles:
+            cell, _, profile = each.partition("=")
+            if cell not in mesh.cells or not profile or cell in by_cell:
+                cells = ", ".join(mesh.cells)
+                raise click.UsageError(f"--profile {each}: write CELL=NAME, once for a cell; there are {cells}")
+            by_cell[cell] = profile
+
+        def opened(region: str, profile: str) -> Account:
+            return self.opened(mesh.name, {**os.environ, "AWS_REGION": region}, profile)
+
+        return mesh, opened, by_cell
+
     def declared(self) -> Mesh | None:
         """The mesh as its file declares it; None if none is at hand, or it has faults."""
         try:
@@ -89,9 +117,9 @@ class ChosenMesh:
             return {}
         settings = {name: proxy_settings(mesh, name) for name in mesh.services}
         return {
-            name: mesh.ecs_place(name)
+            name: mesh.ecs_places[name]
             for name, proxy in settings.items()
-            if not proxy.identities and (proxy.certificate_files or proxy.trust_files)
+            if name in mesh.ecs_places and not proxy.identities and (proxy.certificate_files or proxy.trust_files)
         }
 
     def file(self) -> Path:
@@ -162,6 +190,18 @@ match_option = click.option(
 )
 page_option = click.option(
     "--page", default=1, type=click.IntRange(min=1), help="Of --recorded: the page of 50 identities, from 1."
+)
+all_cells_option = click.option(
+    "--all-cells", is_flag=True, help="Every cell of a mesh over several accounts, in one table; by its mesh file."
+)
+profiles_option = click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    envvar="MESHCERT_PROFILES",
+    metavar="CELL=NAME",
+    help="Of --all-cells: the AWS profile for a cell, once for each, or several in MESHCERT_PROFILES with spaces "
+    "between; left out: the environment's credentials.",
 )
 offline_option = click.option(
     "--offline", is_flag=True, help="Check and price the mesh file (--mesh FILE); AWS is not asked."

@@ -140,18 +140,22 @@ def duration(seconds: float) -> str:
 def head(screen: Screen, account: Account, surveyed: Survey) -> None:
     """Show which mesh it is, how many of its identities are in which state, and what cannot be read."""
     now = account.observers.clock.now()
-    states = [STATES[exit_code(sight)] for sight in surveyed.sights]
-    counts = {state: states.count(state) for state in dict.fromkeys(STATES.values())}
+    where = f" in {account.region}, {now:%Y-%m-%d %H:%M:%S} UTC: "
+    screen.line((account.mesh, "bold"), where, *states(surveyed.sights))
+    for name, why in surveyed.unreadable.items():
+        screen.paragraph("!", f"{name}: {why}", "red", width=1)
+
+
+def states(sights: Sequence[Sight]) -> list[str | tuple[str, str]]:
+    """How many identities there are, and how many of them are in which state: parts of a line."""
+    found = [STATES[exit_code(sight)] for sight in sights]
+    counts = {state: found.count(state) for state in dict.fromkeys(STATES.values())}
     told = [
         (f", {count:,} {words if count == 1 else _OF_SEVERAL.get(words, words)}", style)
         for (words, style), count in counts.items()
+        if count
     ]
-    parts = [part for part, count in zip(told, counts.values(), strict=True) if count]
-    number = len(surveyed.sights)
-    what = f"{number:,} {'identity' if number == 1 else 'identities'}"
-    screen.line((account.mesh, "bold"), f" in {account.region}, {now:%Y-%m-%d %H:%M:%S} UTC: {what}", *parts)
-    for name, why in surveyed.unreadable.items():
-        screen.paragraph("!", f"{name}: {why}", "red", width=1)
+    return [f"{len(sights):,} {'identity' if len(sights) == 1 else 'identities'}", *told]
 
 
 def chosen(surveyed: Survey, *, unsettled_only: bool) -> list[Sight]:

@@ -13,6 +13,7 @@ import click
 from meshcert.printable import printable
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterable
     from types import TracebackType
 
@@ -53,6 +54,12 @@ def tell_usage(error: click.ClickException) -> None:
 def tell_fault(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     """Write the traceback of an unforeseen error to standard error; its message may quote what others wrote."""
     tell_lines("".join(traceback.format_exception(kind, error, where)).rstrip("\n").split("\n"), aside=True)
+
+
+def tell_fault_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Write the traceback of an unforeseen error that has ended a thread; the rest of the command goes on."""
+    if failed.exc_value is not None:
+        tell_fault(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
 
 def tell_json(document: Any) -> None:

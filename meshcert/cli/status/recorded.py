@@ -103,7 +103,7 @@ def recorded(account: Account) -> Survey:
             unreadable[identity.name] = why
         else:
             sights.append(sight)
-    return Survey(tuple(sorted(sights, key=_urgency)), unreadable, live=False)
+    return Survey(tuple(sorted(sights, key=urgency)), unreadable, live=False)
 
 
 def show_recorded(
@@ -115,22 +115,48 @@ def show_recorded(
     Args:
         page: From 1; a page beyond the last is empty.
     """
-    sights, now = chosen(surveyed, unsettled_only=unsettled_only), account.observers.clock.now()
+    now = account.observers.clock.now()
     head(screen, account, surveyed)
-    looks = [each.looked_at for each in surveyed.sights if each.looked_at]
+    show_when(screen, surveyed.sights, now)
+    rows = [(each, "") for each in chosen(surveyed, unsettled_only=unsettled_only)]
+    show_page(screen, rows, now, page=page)
+
+
+def show_when(screen: Screen, sights: Sequence[Sight], now: dt.datetime) -> None:
+    """Show how old it is what the tables say."""
+    looks = [each.looked_at for each in sights if each.looked_at]
     if looks:
         oldest, newest = (duration((now - at).total_seconds()) for at in (min(looks), max(looks)))
         screen.paragraph("", f"as of each identity's last look, {newest} to {oldest} ago; --live asks now", width=0)
-    screen.line((f"  {'identity':<{_NAME}} {'state':<{_STATE}} {'version':<8} {'left':>9}  looked at", "dim"))
-    for each in sights[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]:
-        _show(screen, each, now)
-    pages = max(-(-len(sights) // ON_A_PAGE), 1)
+
+
+def show_page(
+    screen: Screen,
+    rows: Sequence[tuple[Sight, str]],
+    now: dt.datetime,
+    *,
+    page: int,
+    first: str = "",
+    live: bool = False,
+) -> None:
+    """
+    Show a page of identities, and how it goes on.
+
+    Args:
+        rows: Identities, each with what stands before its name.
+        first: The head of what stands there.
+    """
+    heads = f"  {first}{'identity':<{_NAME}} {'state':<{_STATE}} {'version':<8} {'left':>9}"
+    screen.line((heads if live else f"{heads}  looked at", "dim"))
+    for sight, before in rows[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]:
+        _show(screen, sight, before, None if live else now)
+    pages = max(-(-len(rows) // ON_A_PAGE), 1)
     if pages > 1:
         more = f"; --page {page + 1} goes on" if page < pages else ""
-        screen.line(f"page {page} of {pages}, {len(sights):,} identities, those that need a person first{more}")
+        screen.line(f"page {page} of {pages}, {len(rows):,} identities, those that need a person first{more}")
 
 
-def _show(screen: Screen, sight: Sight, now: dt.datetime) -> None:
+def _show(screen: Screen, sight: Sight, before: str, now: dt.datetime | None) -> None:
     code = exit_code(sight)
     state, style = STATES[code]
     if code in (exit_codes.REFUSED, exit_codes.UNAVAILABLE):
@@ -138,9 +164,11 @@ def _show(screen: Screen, sight: Sight, now: dt.datetime) -> None:
     document = sight.document()
     left_s = document["published"]["left_s"]
     left = "?" if left_s is None else duration(left_s) if left_s >= 0 else "ended"
-    looked = f"{duration((now - sight.looked_at).total_seconds())} ago" if sight.looked_at else "not told yet"
-    cells = f"  {sight.name:<{_NAME}} ", (f"{state:<{_STATE}}", style)
-    screen.line(*cells, f" {short(document['published']['version']):<8} {left:>9}  {looked}")
+    looked = ""
+    if now:
+        looked = f"  {duration((now - sight.looked_at).total_seconds())} ago" if sight.looked_at else "  not told yet"
+    cells = f"  {before}{sight.name:<{_NAME}} ", (f"{state:<{_STATE}}", style)
+    screen.line(*cells, f" {short(document['published']['version']):<8} {left:>9}{looked}")
     for finding in document["findings"]:
         screen.paragraph("!", f"{finding['kind']}: {finding['detail']}", style, width=3)
         screen.paragraph("do", finding["remedy"], width=3)
@@ -149,7 +177,8 @@ def _show(screen: Screen, sight: Sight, now: dt.datetime) -> None:
         screen.paragraph("", f"{step['action']}: {step['why']}", width=3)
 
 
-def _urgency(sight: Sight) -> tuple[int, float, str]:
+def urgency(sight: Sight) -> tuple[int, float, str]:
+    """By what it is sorted: those that need a person first, then those whose published certificate ends first."""
     codes = (*GRAVEST_FIRST, exit_codes.SETTLED)
     publication = sight.memory.publication
     ends = publication.not_after.timestamp() if publication and publication.not_after else float("inf")
