@@ -9,7 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 
 from meshcert import naming
-from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, discovering
+from stacks.constructs.containers.task_rights import DISCOVERING, RIGHTS, WHY_ANY_RESOURCE, discovering
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -64,10 +64,23 @@ def discovery_role(scope: Construct, mesh: Mesh, callers: RemoteCallers | None) 
         description=f"meshcert {mesh.name}: callers in other cells find tasks here",
         assumed_by=iam.CompositePrincipal(*principals),
         inline_policies={
-            RIGHTS: iam.PolicyDocument(statements=[discovering("FindCalledServices", mesh.http_name, callers.services)])
+            RIGHTS: iam.PolicyDocument(
+                statements=[discovering("FindCalledServices", mesh.http_name, callers.services), _nothing_else()]
+            )
         },
     )
     accept(role, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
+
+
+def _nothing_else() -> iam.PolicyStatement:
+    """
+    A denial of all else.
+
+    Its sessions are principals of this account, and some policies of resources mean every one of these.
+    """
+    return iam.PolicyStatement(
+        sid="NothingElse", effect=iam.Effect.DENY, not_actions=list(DISCOVERING), resources=["*"]
+    )
 
 
 def _trusted(callers: RemoteCallers) -> tuple[str, ...]:

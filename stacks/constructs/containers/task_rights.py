@@ -28,6 +28,7 @@ Before, the rights were a resource of their own, whose policy had another name. 
 CloudFormation gives the role this policy first, and takes the other one away when everything else is done. Under one
 name the second step would have taken away what the first one gave.
 """
+DISCOVERING = ("servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision")
 WHY_ANY_RESOURCE = (
     "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares."
 )
@@ -75,7 +76,7 @@ def discovering(sid: str, namespace: str, services: Iterable[str]) -> iam.Policy
     """
     return iam.PolicyStatement(
         sid=sid,
-        actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+        actions=list(DISCOVERING),
         resources=["*"],
         conditions={
             "StringEquals": {

@@ -8,6 +8,7 @@ different AWS accounts".
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 PERMISSION = "arn:aws:ram::aws:permission/AWSRAMPermissionCloudMapECSFullPermission"
 ADDRESS = "10.0.0.7"
+SECRET = "meshcert/yelb/identity/redis"
 
 
 def namespace(aws: LocalAws) -> dict[str, Any]:
@@ -158,7 +160,7 @@ ELSE: list[tuple[str, str, dict[str, Any]]] = [
     ("iam", "get_role", {"RoleName": "meshcert-yelb-eu-west-1-renewal"}),
     ("lambda", "invoke", {"FunctionName": "meshcert-yelb-export"}),
     ("logs", "filter_log_events", {"logGroupName": "/meshcert/yelb"}),
-    ("secretsmanager", "get_secret_value", {"SecretId": "meshcert/yelb/identity/redis"}),
+    ("secretsmanager", "get_secret_value", {"SecretId": SECRET}),
     ("secretsmanager", "list_secrets", {}),
     ("servicediscovery", "deregister_instance", {"ServiceId": "a", "InstanceId": "i"}),
     ("servicediscovery", "discover_instances", {"NamespaceName": "backend.local", "ServiceName": "postgres"}),
@@ -173,6 +175,16 @@ ELSE: list[tuple[str, str, dict[str, Any]]] = [
         {"RoleArn": f"arn:aws:iam::{OWNER}:role/meshcert-yelb-eu-west-1-renewal", "RoleSessionName": "a-b"},
     ),
 ]
+
+
+def _secret_for_everybody_in_the_account(aws: LocalAws) -> None:
+    vault = aws.client("secretsmanager")
+    secret = vault.create_secret(Name=SECRET, SecretString="material")["Name"]
+    every = {"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    vault.put_resource_policy(
+        SecretId=secret, ResourcePolicy=json.dumps({"Version": "2012-10-17", "Statement": [every]})
+    )
+    assert aws.client_as(new_role(aws, "bare", []), "secretsmanager").get_secret_value(SecretId=secret)
 
 
 def test_the_role_of_a_cell_finds_what_is_called_and_does_nothing_else(fresh_aws: LocalAws) -> None:
@@ -190,6 +202,7 @@ def test_the_role_of_a_cell_finds_what_is_called_and_does_nothing_else(fresh_aws
     discovery_role(stack, called, RemoteCallers((OTHER,), (callers,), (), ("redis",)))
     status = deploy(fresh_aws, "roles", dict(Template.from_stack(stack).find_resources("AWS::IAM::Role")))
     assert status == "CREATE_COMPLETE"
+    _secret_for_everybody_in_the_account(fresh_aws)
 
     assert [task.address for task in reader.tasks("redis")] == [ADDRESS]
     assert [task.address for task in reader.tasks("redis")] == [ADDRESS]
