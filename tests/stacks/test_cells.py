@@ -100,7 +100,7 @@ def test_no_right_of_a_cell_is_on_another_cells_anything_but_its_ca(stacks: Stac
 
 
 def test_one_role_of_a_cell_may_be_assumed_across_and_finds_what_is_called(stacks: Stacks) -> None:
-    """By the tasks of the callers, as far as their own role lets them; it finds these tasks, and nothing gives it more."""
+    """By the tasks of callers, as far as their own role lets them; it finds what they call, and does nothing more."""
     every = [role for name, stack in stacks.items() for role in resources(stack, "AWS::IAM::Role")]
 
     (role,) = (role for role in every if FRONTEND in json.dumps(role["AssumeRolePolicyDocument"]))

@@ -43,8 +43,7 @@ def any_overlap(some: Iterable[str], others: Iterable[str]) -> bool:
 @dataclass(frozen=True)
 class Allowance:
     """
-    What one statement may allow. There is none for a Deny: what it keeps apart is in no test's claim, but for what a
-    role leaves itself (:func:`left_by`).
+    What one statement may allow. There is none for a Deny, which counts only where :func:`left_by` reads it.
 
     Args:
         actions: Patterns of actions; in lower case, as IAM compares them.

@@ -184,7 +184,9 @@ def _secret_for_everybody_in_the_account(aws: LocalAws) -> None:
     vault.put_resource_policy(
         SecretId=secret, ResourcePolicy=json.dumps({"Version": "2012-10-17", "Statement": [every]})
     )
-    assert aws.client_as(new_role(aws, "bare", []), "secretsmanager").get_secret_value(SecretId=secret)
+    assert aws.client_as(
+        new_role(aws, "bare", [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource": "*"}]), "secretsmanager"
+    ).get_secret_value(SecretId=secret)
 
 
 def test_the_role_of_a_cell_finds_what_is_called_and_does_nothing_else(fresh_aws: LocalAws) -> None:
