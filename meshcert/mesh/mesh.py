@@ -109,10 +109,8 @@ class Mesh(Part):
         """
         values = {name: getattr(self, name) for name in type(self).model_fields}
         part = Mesh.model_construct(self.model_fields_set, **values | fields)
-        part._elsewhere = {  # noqa: SLF001 - of its own class
-            name: each for name, each in self.identities.items() if name not in part.identities
-        }
-        part._registrations = dict(registrations)  # noqa: SLF001 - the same
+        elsewhere = {name: each for name, each in self.identities.items() if name not in part.identities}
+        part._elsewhere, part._registrations = elsewhere, dict(registrations)  # noqa: SLF001 - of its own class
         return part
 
     @property

@@ -97,7 +97,7 @@ def test_backends_of_another_account_are_found_by_its_role_and_make_none_of_this
     role, remote = "arn:aws:iam::333344445555:role/cells.discovery", Registrations()
     here, there, later = new_task(), new_task(), new_task()
     api.registrations.tasks[TELLER], remote.tasks["ledger"] = [here], [there]
-    api.remote_registrations[role] = remote
+    api.sts.roles[role] = remote
     where = RemoteNamespace(NAMESPACE, "eu-central-1", role)
     ledger = Backend("ledger", "ledger.example", PORT, "http", cloud_map_service="ledger", remote_namespace=where)
     own = caller()

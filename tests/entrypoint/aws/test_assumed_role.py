@@ -12,7 +12,7 @@ import pytest
 from entrypoint.aws.assumed_role import SESSION_S, AssumedRoleCredentials
 from entrypoint.aws.credentials import REFRESH_BEFORE_S
 from entrypoint.aws.signature import Credentials
-from evidence.fixtures.secrets_api import session
+from evidence.fixtures.sts import session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

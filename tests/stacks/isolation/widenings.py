@@ -135,11 +135,6 @@ WIDENINGS = (
         (f"meshcert-yelb-eu-west-1-ui of frontend > {DISCOVERY} reaches Key", "kms:decrypt"),
     ),
     Widening(
-        "another right of the role for discovery",
-        _role_gains(SERVICES, "RemoteDiscovery", _allow("ecs:ListTasks")),
-        (f"{DISCOVERY} of backend may ecs:listtasks",),
-    ),
-    Widening(
         "a role for discovery that trusts the whole account of its callers",
         _trusts(SERVICES, "RemoteDiscovery", Principal=OTHER),
         ("meshcert-yelb-eu-west-1-gateway of frontend reaches RemoteDiscovery",),
@@ -345,6 +340,10 @@ WIDENINGS = (
 
 
 NARROW = (
+    Widening(
+        "another right of the role for discovery, which it denies itself",
+        _role_gains(SERVICES, "RemoteDiscovery", _allow("secretsmanager:GetSecretValue")),
+    ),
     Widening(
         "a key for everybody of this account",
         _policy_gains(
