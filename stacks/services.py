@@ -15,7 +15,6 @@ from aws_cdk import aws_ssm as ssm
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
-from meshcert.mesh.cells.placing import assumes_roles
 from stacks.constructs.attached.service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
@@ -77,7 +76,7 @@ class ServicesStack(Stack):
         )
         name = mesh.name
         self.shards = ShardStacks(self, mesh=mesh, holds="services")
-        placed = placement(self, mesh.network, assumes_roles=assumes_roles(mesh))
+        placed = placement(self, mesh)
         groups = ServiceGroups(self, "Groups", mesh=mesh, vpc=placed.vpc)
         task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
         surroundings = Surroundings(

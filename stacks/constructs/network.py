@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_cdk import aws_ec2 as ec2
 
+from meshcert.mesh.cells.placing import assumes_roles
 from meshcert.mesh.network import Egress, NatGateways
 from stacks.findings import accept
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from constructs import Construct, IDependable
 
+    from meshcert.mesh import Mesh
     from meshcert.mesh.network import ExistingNetwork, Network
 
 SERVICES = "Services"
@@ -33,8 +35,6 @@ ENDPOINTS = {
     "Secrets": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
     "Discovery": ec2.InterfaceVpcEndpointAwsService.CLOUD_MAP_DATA_SERVICE_DISCOVERY,
 }
-ROLES = {"Roles": ec2.InterfaceVpcEndpointAwsService.STS}
-"""What is needed besides to assume the roles of other cells."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,24 @@ class NetworkPlacement:
     reachable: tuple[IDependable, ...]
 
 
-def placement(scope: Construct, network: Network, *, assumes_roles: bool = False) -> NetworkPlacement:
-    """
-    The mesh's own network, made here, or the existing one that the mesh file names.
-
-    Args:
-        assumes_roles: Whether tasks ask AWS STS, too.
-    """
-    return _existing(scope, network.existing) if network.existing else _own(scope, network, assumes_roles=assumes_roles)
+PARAMETERS = {"Parameters": ec2.InterfaceVpcEndpointAwsService.SSM}
+"""The endpoint besides, if ECS fetches parameters of Systems Manager for applications."""
+ROLES = {"Roles": ec2.InterfaceVpcEndpointAwsService.STS}
+"""The endpoint besides, if tasks find backends by the role of another cell."""
 
 
-def _own(scope: Construct, network: Network, *, assumes_roles: bool) -> NetworkPlacement:
+def placement(scope: Construct, mesh: Mesh) -> NetworkPlacement:
+    """The mesh's own network, made here, or the existing one that the mesh file names."""
+    network = mesh.network
+    if network.existing:
+        return _existing(scope, network.existing)
+    besides = (PARAMETERS if mesh.fetches_parameters else {}) | (ROLES if assumes_roles(mesh) else {})
+    return _own(scope, network, ENDPOINTS | besides)
+
+
+def _own(
+    scope: Construct, network: Network, interfaces: Mapping[str, ec2.InterfaceVpcEndpointAwsService]
+) -> NetworkPlacement:
     through_nat = network.egress is Egress.NAT
     private = ec2.SubnetType.PRIVATE_WITH_EGRESS if through_nat else ec2.SubnetType.PRIVATE_ISOLATED
     vpc = ec2.Vpc(
@@ -87,7 +94,6 @@ def _own(scope: Construct, network: Network, *, assumes_roles: bool) -> NetworkP
         vpc.add_gateway_endpoint(name, service=service) for name, service in GATEWAYS.items()
     ]
     if not through_nat:
-        interfaces = ENDPOINTS | (ROLES if assumes_roles else {})
         endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in interfaces.items()]
     accept(
         vpc,

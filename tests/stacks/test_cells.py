@@ -12,7 +12,6 @@ from aws_cdk.assertions import Template
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.mesh.cells.placing import assumes_roles
 from meshcert.mesh.cells.slices import RemoteCallers, in_cell
 from stacks.cells import add_cell
 from stacks.constructs.containers.task_rights import task_rights
@@ -177,11 +176,10 @@ def test_where_no_route_leads_out_roles_are_assumed_by_an_endpoint() -> None:
     changes = (*DEPLOYED, ("cells.frontend.network.egress", "endpoints"), ("cells.backend.network.egress", "endpoints"))
     whole = mesh(*changes)
     services = {cell: in_cell(whole, cell) for cell in ("frontend", "backend")}
-    asked = {cell: assumes_roles(part) for cell, part in services.items()}
     interfaces = {}
     for cell, part in services.items():
         stack = Stack(App(), cell)
-        placement(stack, part.network, assumes_roles=asked[cell])
+        placement(stack, part)
         endpoints = Template.from_stack(stack).find_resources("AWS::EC2::VPCEndpoint").values()
         names = json.dumps([each["Properties"]["ServiceName"] for each in endpoints])
         interfaces[cell] = (len(endpoints), ".sts" in names)

@@ -239,8 +239,12 @@ class Deployment:
     def root_certificate(self, hierarchy: str) -> str:
         """The certificate of a hierarchy's root CA, PEM; the end of its chain, if the CA is yours."""
         arn = self.authority(hierarchy, "root")["Arn"]
-        answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=arn)
-        return [str(answer["Certificate"]), *split_certificates(str(answer.get("CertificateChain", "")))][-1]
+        return [self._certificate(arn), *self.chain(arn)][-1]
+
+    def chain(self, authority: str) -> list[str]:
+        """The certificates above a CA's own, PEM, the nearest first."""
+        answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=authority)
+        return split_certificates(str(answer.get("CertificateChain", "")))
 
     def trust_bundle(self, hierarchy: str) -> TrustBundle:
         """A hierarchy's trust bundle as it should be: roots, and where revocation lists are."""
