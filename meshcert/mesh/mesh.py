@@ -109,17 +109,18 @@ class Mesh(Part):
     _registrations: dict[str, tuple[str, RemoteNamespace]] = PrivateAttr(default_factory=dict)
     """Where the virtual nodes of other cells are registered whose namespaces are asked by role."""
 
-    def part(self, registrations: Mapping[str, tuple[str, RemoteNamespace]], **fields: Any) -> Mesh:
+    def part(self, registrations: Mapping[str, tuple[str, RemoteNamespace]] | None = None, **fields: Any) -> Mesh:
         """
         A mesh with some sections replaced, which still knows the names of the identities that it has no more.
 
         Args:
-            registrations: What :meth:`registration` answers for virtual nodes that another part runs.
+            registrations: What :meth:`registration` answers for virtual nodes that another part runs; None: as here.
         """
         values = {name: getattr(self, name) for name in type(self).model_fields}
         part = Mesh.model_construct(self.model_fields_set, **values | fields)
         elsewhere = {name: each for name, each in self.identities.items() if name not in part.identities}
-        part._elsewhere, part._registrations = elsewhere, dict(registrations)  # noqa: SLF001 - of its own class
+        known = self._registrations if registrations is None else registrations
+        part._elsewhere, part._registrations = elsewhere, dict(known)  # noqa: SLF001 - of its own class
         return part
 
     @property

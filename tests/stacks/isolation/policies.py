@@ -143,7 +143,7 @@ def granted(caller: Caller, target: Target) -> set[str]:
     """The actions that a caller's own policies may allow on a target."""
     if caller.service:
         return set(target.actions)
-    return _allowed(caller.rights, caller, target)
+    return _left(caller, _allowed(caller.rights, caller, target))
 
 
 def admitted(caller: Caller, target: Target) -> set[str]:
@@ -158,7 +158,7 @@ def reached(caller: Caller, target: Target) -> set[str]:
     In another account both sides have to allow it. In one's own the caller's policy does, but for assuming a role; and
     the target's does, if it means the caller and not only the account (IAM user guide, "Policy evaluation logic").
     """
-    return {action for action in _reached(caller, target) if any_overlap([action], caller.only)}
+    return _left(caller, _reached(caller, target))
 
 
 def _reached(caller: Caller, target: Target) -> set[str]:
@@ -194,6 +194,10 @@ def statements_of(document: Mapping[str, Any]) -> Iterator[Allowance]:
                 for key, values in of.items()
             ),
         )
+
+
+def _left(caller: Caller, actions: set[str]) -> set[str]:
+    return {action for action in actions if any_overlap([action], caller.only)}
 
 
 def left_by(document: Mapping[str, Any]) -> tuple[str, ...]:
