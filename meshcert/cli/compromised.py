@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meshcert.cli.account import Account
     from meshcert.cli.sights import Sight
     from meshcert.lifecycle.compromise import CompromisedCertificate
+    from meshcert.mesh import Mesh
 
 LISTED_WITHIN = "about 30 minutes"
 """Until a revoked certificate is in its CA's list (acm-pca:RevokeCertificate)."""
@@ -28,11 +29,18 @@ CLOSES_NOW = (
 """What can be done if no list tells peers of a revocation."""
 
 
-def has_lists(account: Account, looked: Sight) -> bool | None:
-    """Whether proxies read a revocation list of the CA that signs for the identity; None if it does not say so."""
-    if looked.seen.identity.has_existing_authority:
-        # It may write one, and no proxy of the mesh reads it.
-        return False
+def has_lists(account: Account, looked: Sight, declared: Mesh | None) -> bool | None:
+    """
+    Whether proxies read a revocation list of the CA that signs for the identity; None if nobody says so.
+
+    Args:
+        declared: The mesh file, which alone knows of lists that CAs of others write; None without one.
+    """
+    identity = looked.seen.identity
+    if identity.has_existing_authority:
+        signing = declared and declared.identities.get(identity.name)
+        hierarchy = declared.hierarchies.get(signing.hierarchy) if declared and signing else None
+        return hierarchy.writes_lists if hierarchy else None
     try:
         return account.has_list(looked.seen.identity.certificate_authority_arns[0])
     except (IndexError, MeshcertError):

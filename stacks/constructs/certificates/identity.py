@@ -14,7 +14,7 @@ from meshcert.deploying.existing_authorities import existing_properties
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh.existing import wanted_authority
-from meshcert.publishing.declared_bundles import entry
+from meshcert.publishing.declared_bundles import entry, listed_elsewhere
 from meshcert.publishing.declared_roots import root_digest
 from stacks.constructs.certificates.issuance import certificate_origin
 from stacks.constructs.certificates.revocation_bucket import bucket_name
@@ -142,7 +142,13 @@ class TrustBundleResources(Construct):
         lists = [
             {"Bucket": bucket_name(mesh.name), "CertificateAuthorityArn": arn}
             for name in mesh.listed(hierarchy)
+            if mesh.hierarchies[name].made
             for arn in authorities[name].arns
+        ]
+        named = [
+            {"CertificateAuthorityArn": existing.arn, "Locations": list(existing.lists)}
+            for name in mesh.listed(hierarchy)
+            if (existing := mesh.hierarchies[name].existing)
         ]
         declared = {arn: root_digest(roots_of_yours[arn]) for arn in roots if arn in roots_of_yours}
         wanted = wanted_authority(mesh, hierarchy)
@@ -159,6 +165,7 @@ class TrustBundleResources(Construct):
                 "Reissue": reissues if len(reissues) > 1 else reissues[0],
                 "Identities": list(mesh.checked_against(hierarchy)),
                 **({"RevocationLists": lists} if lists else {}),
+                **({"NamedLists": named} if named else {}),
                 **({"DeclaredRoots": declared} if declared else {}),
                 **({"Existing": existing_properties(wanted)} if wanted else {}),
             },
@@ -254,10 +261,17 @@ def declared_bundles(mesh: Mesh, authorities: Mapping[str, SigningAuthorities]) 
         entry(
             hierarchy,
             [_id(authorities[name].root_arn) for name in mesh.trusted(hierarchy)],
-            [_id(arn) for name in mesh.listed(hierarchy) for arn in authorities[name].arns],
+            [each for name in mesh.listed(hierarchy) for each in _listed(mesh, name, authorities)],
         )
         for hierarchy in mesh.hierarchies
     )
+
+
+def _listed(mesh: Mesh, hierarchy: str, authorities: Mapping[str, SigningAuthorities]) -> list[str]:
+    existing = mesh.hierarchies[hierarchy].existing
+    if existing:
+        return [listed_elsewhere(existing.arn, existing.lists)]
+    return [_id(arn) for arn in authorities[hierarchy].arns]
 
 
 def _id(arn: str) -> str:

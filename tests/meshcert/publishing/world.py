@@ -23,6 +23,7 @@ from tests.meshcert.publishing.fakes import (
     FakeClock,
     InMemoryAuthorities,
     InMemoryCertificates,
+    InMemoryListBuckets,
     InMemoryMarks,
 )
 
@@ -72,6 +73,7 @@ class World:
         self.vault = InMemoryVault()
         self.identities = InMemoryIdentities()
         self.marks = InMemoryMarks()
+        self.list_buckets = InMemoryListBuckets()
         self.routes = InMemoryRoutes()
         self.clock = FakeClock()
         self.hierarchy = Hierarchy(tiers=2)
@@ -107,6 +109,7 @@ class World:
             self.bundles,
             nobody,
             self.authorities,
+            self.list_buckets,
             self.vault,
         )
 
