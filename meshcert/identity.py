@@ -70,6 +70,7 @@ class Identity:
         certificate_authority_arns: ARNs of the CAs of its hierarchy, the one that signs its certificate first, the root
             last.
         services: The services that serve it, in the order of the mesh file and of a rollout.
+        jobs: The jobs that take it at the start of each task; nothing waits for them, and they prove nothing.
         issuer: Who issues its certificates.
         issued_by_deploy: Whether a deploy had the certificate issued, and so perhaps those of many identities at once.
         has_existing_authority: Whether the CA is the user's: then nothing is revoked there, and its owner sees to its
@@ -85,6 +86,7 @@ class Identity:
     owner: str = ""
     certificate_authority_arns: tuple[str, ...] = ()
     services: tuple[ServiceUse, ...] = ()
+    jobs: tuple[str, ...] = ()
     issuer: IssuerName = IssuerName.ACM
     issued_by_deploy: bool = False
     has_existing_authority: bool = False

@@ -284,7 +284,7 @@ class ProxySettings(NamedTuple):
         ways_out: How the application reaches the backends of a virtual node.
         egress_port: TCP port on loopback of the egress listener; 0 for none.
         egress_allow_all: Whether the egress listener passes requests to unknown hosts on, as they are.
-        application_port: TCP port of the application in the same task; 0 for a virtual gateway.
+        application_port: TCP port of the application in the same task; 0 for a virtual gateway and for a job.
         application_keep_alive_s: How long it keeps an idle connection, seconds; the proxy leaves it earlier.
         connection_pool: How much reaches the application at once.
         request_log: A line for each request; None for none.
@@ -342,8 +342,8 @@ class ProxySettings(NamedTuple):
 
     @property
     def is_gateway(self) -> bool:
-        """Whether its listeners lead to backends, and not to an application in the same task."""
-        return not self.application_port
+        """Whether its listeners lead to backends, and not to an application in the same task; a job has none."""
+        return bool(self.listeners) and not self.application_port
 
     @property
     def certificate_files(self) -> tuple[CertificateFile, ...]:

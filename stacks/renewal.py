@@ -64,7 +64,7 @@ class RenewalStack(Stack):
         )
         self._platform = platform
         self._rights = MeshRights.of(mesh)
-        self._places = [mesh.ecs_place(service) for service in mesh.services]
+        self._places = [*mesh.ecs_places.values()]
         self._cluster = mesh.cluster_name
         self._attaches = any(service.attached for service in mesh.services.values())
 
@@ -185,7 +185,7 @@ class RenewalStack(Stack):
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
-                rights.services(
+                *rights.services(
                     "RollOut",
                     self._places,
                     "ecs:DescribeServices",
@@ -193,8 +193,8 @@ class RenewalStack(Stack):
                     "ecs:ListTagsForResource",
                     "ecs:UpdateService",
                 ),
-                rights.tasks("WatchTasks", self._places, "ecs:DescribeTasks"),
-                rights.task_lists("ListTasks", self._places),
+                *rights.tasks("WatchTasks", self._places, "ecs:DescribeTasks"),
+                *rights.task_lists("ListTasks", self._places),
                 rights.function("HaveExported", "export"),
                 rights.audit("WriteAudit", "logs:CreateLogStream", "logs:PutLogEvents"),
             ],
@@ -249,9 +249,9 @@ class RenewalStack(Stack):
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
-                rights.services("ReadServices", self._places, "ecs:DescribeServices", "ecs:ListServiceDeployments"),
-                rights.tasks("ReadTasks", self._places, "ecs:DescribeTasks"),
-                rights.task_lists("ListTasks", self._places),
+                *rights.services("ReadServices", self._places, "ecs:DescribeServices", "ecs:ListServiceDeployments"),
+                *rights.tasks("ReadTasks", self._places, "ecs:DescribeTasks"),
+                *rights.task_lists("ListTasks", self._places),
                 rights.audit("ReadAudit", "logs:FilterLogEvents"),
                 rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
                 rights.function("HaveVerified", "verify"),

@@ -117,9 +117,9 @@ class ChosenMesh:
             return {}
         settings = {name: proxy_settings(mesh, name) for name in mesh.services}
         return {
-            name: mesh.ecs_place(name)
+            name: mesh.ecs_places[name]
             for name, proxy in settings.items()
-            if not proxy.identities and (proxy.certificate_files or proxy.trust_files)
+            if name in mesh.ecs_places and not proxy.identities and (proxy.certificate_files or proxy.trust_files)
         }
 
     def file(self) -> Path:

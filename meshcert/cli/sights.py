@@ -85,6 +85,7 @@ class Sight:
                 if not each.has_ended(self.seen.now)
             ],
             "services": list(self._services()),
+            "jobs": list(self.seen.identity.jobs),
         }
 
     def _due(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ mesh checks the certificate. ``CertificateAuthorityArns`` begins with the CA tha
 the root; a hierarchy of one tier has only the root. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload``
 or ``redeploy``) and ``PollIntervalS`` (seconds), in the order of a rollout; ``Place`` (``CLUSTER/SERVICE`` of Amazon
 ECS) if that is not the mesh's own cluster, or the service has another name there; ``Attached`` (``true``) if its task
-definition is the user's.
+definition is the user's. ``Jobs`` are the names of jobs that hold it; left out where there is none.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
 replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and
@@ -81,6 +81,9 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
     if not is_identity_secret(str(properties.get("SecretId")), mesh, str(properties.get("Identity"))):
         faults.append(Fault("SecretId", "it is not the secret of this identity", REMEDY))
     faults += _service_faults(properties.get("Services"))
+    jobs = _texts(properties["Jobs"]) if properties.get("Jobs") else ()
+    if jobs is None:
+        faults.append(Fault("Jobs", "it is no list of names", REMEDY))
     if faults:
         raise RequestInvalid(f"identity {properties.get('Identity', '')}", tuple(faults))
     return Identity(
@@ -102,6 +105,7 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
             )
             for service in properties["Services"]
         ),
+        jobs=jobs or (),
         issuer=IssuerName(issuer),
         has_existing_authority=properties.get("ExistingAuthority") == "true",
     )

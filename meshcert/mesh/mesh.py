@@ -131,10 +131,20 @@ class Mesh(Part):
         Cluster and name of a service on Amazon ECS: ``CLUSTER/SERVICE``.
 
         Raises:
-            KeyError: If there is no such service.
+            KeyError: If there is no such service, or if it is a job, which no ECS service runs.
         """
-        attached = self.services[service].attached
-        return f"{attached.cluster_name}/{attached.service}" if attached else f"{self.cluster_name}/{service}"
+        return self.ecs_places[service]
+
+    @cached_property
+    def ecs_places(self) -> dict[str, str]:
+        """Cluster and name on Amazon ECS of every service that is no job, in the file's order."""
+        places = {}
+        for name, service in self.services.items():
+            attached = service.attached
+            if not service.is_job:
+                cluster = attached.cluster_name if attached else self.cluster_name
+                places[name] = f"{cluster}/{attached.service if attached else name}"
+        return places
 
     def cloud_map_name(self, service: str) -> str:
         """

@@ -269,8 +269,8 @@ class VirtualGateway(Part):
 class VirtualNode(Part):
     """A proxy in front of one application."""
 
-    listeners: tuple[NodeListener, ...] = Field(min_length=1, json_schema_extra={"maxItems": 1})
-    """Where the mesh reaches it: exactly one listener."""
+    listeners: tuple[NodeListener, ...] = Field(default=(), json_schema_extra={"maxItems": 1})
+    """Where the mesh reaches it: exactly one listener; a job's has none."""
     service_discovery: ServiceDiscovery | None = None
     """Left out: by Cloud Map's API. With `dns` and without a service that runs it, it is a host outside the mesh."""
     backend_defaults: BackendDefaults = BackendDefaults()

@@ -81,9 +81,9 @@ class DeclaredService(Part, title="Service"):
     virtual_node: str = ""
     """The virtual node it runs; or virtual_gateway."""
     attached: Attachment | None = None
-    """An ECS service of yours, for which no task definition and no service is made."""
+    """An ECS service or a job of yours, for which no task definition and no service is made."""
     application: Application | None = None
-    """The application; a virtual node needs one, a virtual gateway has none."""
+    """The application; a virtual node needs one, a virtual gateway and a job have none."""
     proxy: DeclaredProxyContainer = DeclaredProxyContainer()
     """Volumes and an agent of yours, for certificates from `file` and `sds`."""
     workload_api: Annotated[bool, Strict()] = False
@@ -118,6 +118,11 @@ class DeclaredService(Part, title="Service"):
     """Memory of a task in MiB; Fargate offers certain sizes for each cpu."""
     load_balancer: Balanced = None
     """For virtual gateways: `true` makes an internal network load balancer; or what it is like, or which of yours."""
+
+    @property
+    def is_job(self) -> bool:
+        """Whether its tasks end by themselves: no ECS service runs them, and nobody calls them."""
+        return self.attached is not None and self.attached.job
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from meshcert.contract.route_rows import SETTINGS_PREFIX
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from meshcert.mesh import Mesh
 
@@ -159,27 +159,40 @@ class MeshRights:
         statement.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
         return statement
 
-    def services(self, sid: str, places: Iterable[str], *actions: str) -> iam.PolicyStatement:
+    def services(self, sid: str, places: Collection[str], *actions: str) -> tuple[iam.PolicyStatement, ...]:
         """
         A statement on the mesh's ECS services: all of its own cluster, and none but its own in another one.
 
         Args:
-            places: ``CLUSTER/SERVICE`` of each.
+            places: ``CLUSTER/SERVICE`` of each; without any there is no statement.
         """
         own = naming.cluster(self.mesh)
         exact = [self.arn("ecs", f"service/{place}") for place in places if _cluster_of(place) != own]
-        return _allow(sid, actions, *self._in_clusters("service", [own], places), *exact)
+        resources = (*self._in_clusters("service", [own], places), *exact)
+        return (_allow(sid, actions, *resources),) if places else ()
 
-    def tasks(self, sid: str, places: Iterable[str], *actions: str) -> iam.PolicyStatement:
-        """A statement on the tasks of the clusters that the mesh's services run in: ECS makes up a task's id."""
-        return _allow(sid, actions, *self._in_clusters("task", _clusters(places), places))
+    def tasks(self, sid: str, places: Collection[str], *actions: str) -> tuple[iam.PolicyStatement, ...]:
+        """
+        A statement on the tasks of the clusters that the mesh's services run in: ECS makes up a task's id.
 
-    def task_lists(self, sid: str, places: Iterable[str]) -> iam.PolicyStatement:
-        """A statement to list the tasks of these clusters: a condition, since the action has no resource."""
+        Args:
+            places: As for :meth:`services`.
+        """
+        return (_allow(sid, actions, *self._in_clusters("task", _clusters(places), places)),) if places else ()
+
+    def task_lists(self, sid: str, places: Collection[str]) -> tuple[iam.PolicyStatement, ...]:
+        """
+        A statement to list the tasks of these clusters: a condition, since the action has no resource.
+
+        Args:
+            places: As for :meth:`services`.
+        """
+        if not places:
+            return ()
         clusters = [self.arn("ecs", f"cluster/{cluster}") for cluster in _clusters(places)]
         statement = _allow(sid, ["ecs:ListTasks"], "*")
         statement.add_condition("ArnEquals", {"ecs:cluster": clusters if len(clusters) > 1 else clusters[0]})
-        return statement
+        return (statement,)
 
     def function(self, sid: str, name: str) -> iam.PolicyStatement:
         """A statement to invoke one of the mesh's functions."""

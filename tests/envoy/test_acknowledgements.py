@@ -88,7 +88,7 @@ def test_a_task_says_what_envoy_serves_once_it_has_accepted_everything(
 def test_a_permissive_task_says_how_it_is_asked(
     start: Start, published: SecretsApi, hierarchy: Hierarchy, protocol: str
 ) -> None:
-    """Three requests in plain text and two over TLS, each on its own connection; who only connects does not count."""
+    """Three requests in plain text and two over TLS, a connection each; who only connects does not count."""
     (listener,) = teller().listeners
     permissive = listener._replace(protocol=protocol, tls=listener.tls._replace(mode=TlsMode.PERMISSIVE))
     began = int(dt.datetime.now(dt.UTC).timestamp())

@@ -7,7 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App
+import yaml
+from aws_cdk import App, Stack
+from aws_cdk import aws_ecs as ecs
 
 from meshcert.cli.mesh_files.sidecar import sidecar_document
 from meshcert.contract.route_rows import SETTINGS_PREFIX
@@ -15,6 +17,8 @@ from meshcert.documents.stored_settings import SettingsRow
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh, sidecar, task_settings
 from meshcert.proxy import ProxySettings
+from stacks.constructs.attached.sidecar import EnvoySidecar
+from tests.meshcert.mesh.job_mesh import mesh_with_a_job
 from tests.stacks.synthesis import ROOT, assemble
 
 if TYPE_CHECKING:
@@ -147,6 +151,48 @@ def test_the_construct_and_the_command_give_the_same_containers(own: Template) -
         assert _comparable(container) == _comparable(told), told["name"]
     assert made["app"]["DependsOn"] == [{"ContainerName": "envoy", "Condition": "HEALTHY"}]
     assert list(made) == ["app", "envoy", "readiness"]
+
+
+def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(tmp_path: Path) -> None:
+    """The lifecycle has no right on it, and its identity's row says that no service is waited for."""
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh_with_a_job()))
+    found = assemble(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
+    stacks = {each.stack_name.removeprefix("shop-"): each.template["Resources"] for each in found}
+    services = stacks["services"]
+
+    assert "report" in {each["Service"] for each in _of(services, "Custom::MeshcertSettings")}
+    policies = [json.dumps(each["ManagedPolicyName"]) for each in _of(services, "AWS::IAM::ManagedPolicy")]
+    assert [name for name in policies if "report" in name] != []
+    assert "report" not in {each["Name"] for each in _of(services, "AWS::ServiceDiscovery::Service")}
+    assert "report" not in json.dumps(_of(services, "AWS::SSM::Parameter"))
+    assert "report" not in json.dumps(stacks["renewal"])
+    identities = {each["Identity"]: each for each in _of(stacks["identities"], "Custom::MeshcertIdentity")}
+    assert (identities["report"]["Services"], identities["report"]["Jobs"]) == ([], ["report"])
+    assert "Jobs" not in identities["stock"]
+
+
+def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path) -> None:
+    """Envoy does not keep the task; a container that would is refused."""
+    path = tmp_path / "mesh.yaml"
+    path.write_text(yaml.safe_dump(mesh_with_a_job()))
+    app = App(outdir=str(tmp_path / "out"))
+    stack = Stack(app, "own")
+
+    def job(family: str, *, essential: bool) -> None:
+        task = ecs.FargateTaskDefinition(stack, family, family=family)
+        application = task.add_container(
+            "app", image=ecs.ContainerImage.from_registry("job"), essential=essential, memory_reservation_mib=1
+        )
+        EnvoySidecar(task, "Sidecar", task=task, mesh=str(path), service="report", application=application)
+
+    job("nightly-report", essential=True)
+    with pytest.raises(MeshInvalid, match="container app is not essential"):
+        job("other", essential=False)
+    made = app.synth().get_stack_by_name("own").template["Resources"]
+    task = next(each for each in _of(made, "AWS::ECS::TaskDefinition") if each["Family"] == "nightly-report")
+    containers = {each["Name"]: each for each in task["ContainerDefinitions"]}
+    assert {name: each["Essential"] for name, each in containers.items()} == {"app": True, "envoy": False}
+    assert containers["app"]["DependsOn"] == [{"ContainerName": "envoy", "Condition": "HEALTHY"}]
 
 
 def test_without_a_mesh_the_app_is_as_it_was(own: Template, tmp_path: Path) -> None:

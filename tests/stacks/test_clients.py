@@ -90,3 +90,23 @@ def test_the_longest_name_of_such_a_role_fits() -> None:
     name = naming.client_role("m" * LONGEST_MESH_NAME, "ap-southeast-1", "i" * LONGEST_NAME)
 
     assert len(name) <= LONGEST_ROLE
+
+
+@pytest.mark.parametrize("issuer", ["acm", "acm-pca"])
+def test_a_mesh_may_have_clients_alone(tmp_path: Path, issuer: str) -> None:
+    """Nobody has rights on ECS then, and no statement is without a resource or a value."""
+    mesh: dict[str, Any] = yaml.safe_load(Path(CONTEXT["mesh"]).read_text())
+    declared = {"issuer": issuer, **({"validity": "7d"} if issuer == "acm-pca" else {})}
+    alone = {
+        **{key: mesh[key] for key in ("schema", "mesh", "hierarchies")},
+        "services": {},
+        "identities": {"partner": DECLARED | declared | {"client": {"principals": [PRINCIPAL]}}},
+    }
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(alone, sort_keys=False))
+
+    templates = synthesise(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
+
+    statements = templates.statements()
+    assert not [action for each in statements for action in each.actions if action.startswith("ecs:")]
+    assert all(each.resources and all(each.conditions.values()) for each in statements)
+    assert not [rule for rule in templates.resources("AWS::Events::Rule") if "[]" in json.dumps(rule.properties)]

@@ -58,7 +58,7 @@ def seen(change: Callable[[dict[str, Any]], object] = lambda _: None) -> Sidecar
     """What is deployed after a change."""
     definition = as_deployed()
     change(definition)
-    return SidecarSeen("orders", PRINTED, "app", dependencies(FOUND.application_after), definition)
+    return SidecarSeen("orders", PRINTED, "app", {"dependsOn": dependencies(FOUND.application_after)}, definition)
 
 
 def without_tmpfs(definition: dict[str, Any]) -> None:

@@ -32,14 +32,14 @@ class SidecarSeen:
         name: Of the service in the mesh file.
         containers: The containers as ``meshcert sidecar --json`` prints them, of any image.
         application: Name of the application's container; empty for a gateway.
-        after: ``dependsOn`` of the application's container.
+        wanted: What the application's container has to have beside its name.
         definition: The task definition that the service runs.
     """
 
     name: str
     containers: Sequence[Mapping[str, Any]]
     application: str
-    after: Sequence[Mapping[str, str]]
+    wanted: Mapping[str, Any]
     definition: Mapping[str, Any]
 
 
@@ -131,13 +131,19 @@ def _attached(deployment: Deployment) -> Iterable[str]:
 
 def _sidecar(deployment: Deployment, name: str) -> SidecarSeen:
     wanted = sidecar(deployment.mesh, name)
+    application = {"essential": True} if wanted.attached.job else {}
     return SidecarSeen(
         name,
         [container_definition(wanted, each, ANY_IMAGE, deployment.region) for each in wanted.containers],
         wanted.attached.container,
-        dependencies(wanted.application_after),
+        {**application, "dependsOn": dependencies(wanted.application_after)},
         task_definition(deployment, name),
     )
+
+
+def _lasting(deployment: Deployment) -> Iterable[str]:
+    """Those that an ECS service runs: no jobs."""
+    return [name for name in _attached(deployment) if not deployment.mesh.services[name].is_job]
 
 
 def _rollout(deployment: Deployment, name: str) -> RolloutSeen:
@@ -150,7 +156,7 @@ def _strict(deployment: Deployment) -> Iterable[str]:
     mesh = deployment.mesh
     return [
         name
-        for name in _attached(deployment)
+        for name in _lasting(deployment)
         if (node := mesh.virtual_nodes.get(mesh.services[name].virtual_node))
         and all(listener.tls and listener.tls.mode is TlsMode.STRICT for listener in node.listeners)
     ]
@@ -186,7 +192,7 @@ def judge_sidecar(seen: SidecarSeen) -> Judgement:
     found = {each["name"]: each for each in seen.definition["containerDefinitions"]}
     wanted: list[Mapping[str, Any]] = [*seen.containers]
     if seen.application:
-        wanted.append({"name": seen.application, "dependsOn": seen.after})
+        wanted.append({"name": seen.application, **seen.wanted})
     remedy = f"Take over what meshcert sidecar {seen.name} prints, and deploy your service"
     if missing := [each["name"] for each in wanted if each["name"] not in found]:
         return contradicted(f"no container {', '.join(missing)}", remedy)
@@ -240,11 +246,11 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(
         "sidecar-rollouts",
         "The lifecycle may begin the deployments that a service of yours needs",
-        _attached,
+        _lasting,
         _rollout,
         judge_rollout,
     ),
-    Check("sidecar-steady", "A service of yours is steady", _attached, described, judge_deployments),
+    Check("sidecar-steady", "A service of yours is steady", _lasting, described, judge_deployments),
     Check(
         "strict-effective",
         "Where a service of yours is STRICT, nothing reaches its application past Envoy",

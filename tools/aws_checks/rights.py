@@ -168,7 +168,7 @@ def _export_secrets(deployment: Deployment, _role: str) -> RightsSeen:
 def _renewal(deployment: Deployment, _role: str) -> RightsSeen:
     own = _some_identity_secret(deployment)
     certificate = deployment.certificate_arn(next(iter(deployment.mesh.identities)))
-    service = f"service/{deployment.mesh.ecs_place(next(iter(deployment.mesh.services)))}"
+    service = f"service/{next(iter(deployment.mesh.ecs_places.values()))}"
     cases = [
         Case("secretsmanager:UpdateSecretVersionStage", own, allowed=True),
         Case("secretsmanager:PutSecretValue", own, allowed=False),

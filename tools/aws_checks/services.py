@@ -57,7 +57,7 @@ class DiscoverySeen:
 
 
 def _services(deployment: Deployment) -> Iterable[str]:
-    return deployment.mesh.services
+    return deployment.mesh.ecs_places
 
 
 def _made(deployment: Deployment) -> Iterable[str]:
@@ -81,8 +81,9 @@ def described(deployment: Deployment, name: str) -> Mapping[str, Any]:
 
 
 def task_definition(deployment: Deployment, name: str) -> Mapping[str, Any]:
-    """The task definition that a service of the mesh file runs."""
-    read, arn = deployment.account.read, described(deployment, name)["taskDefinition"]
+    """The task definition that a service of the mesh file runs; of a job, the newest of its family."""
+    read, attached = deployment.account.read, deployment.mesh.services[name].attached
+    arn = attached.task_definition if attached and attached.job else described(deployment, name)["taskDefinition"]
     found: Mapping[str, Any] = read("ecs:DescribeTaskDefinition", taskDefinition=arn)["taskDefinition"]
     return found
 
@@ -116,7 +117,7 @@ def _registrations(deployment: Deployment, name: str) -> list[Mapping[str, Any]]
 
 
 def _discovered(deployment: Deployment) -> Iterable[str]:
-    return [name for name, service in deployment.mesh.services.items() if service.virtual_node]
+    return [name for name, service in deployment.mesh.services.items() if service.virtual_node and not service.is_job]
 
 
 def _discovery(deployment: Deployment, name: str) -> DiscoverySeen:

@@ -1,16 +1,18 @@
 """
 Requests for what belongs to another account: the identity's policy and the resource's must both allow them.
 
-MiniStack decides so for the services whose resource policies it knows; here Private CA joins them. It also lets an
-account's root do everything, which on AWS is root of its own account alone.
+MiniStack decides so for the services whose resource policies it knows, if it finds the resource; here Private CA joins
+them, and what is looked for is looked for where its ARN says. MiniStack also lets an account's root do everything,
+which on AWS is root of its own account alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_evaluator, responses
 from ministack.core.responses import get_account_id
+from ministack.services import dynamodb
 
 from local.aws import hooks
 from local.aws.certificates.authority_policies import owner
@@ -20,12 +22,18 @@ if TYPE_CHECKING:
 
     from local.aws.certificates.authority_policies import AuthorityPolicies
 
+_ELSEWHERE = {"dynamodb", "kms", "secretsmanager", "ssm"}
+"""Services whose resources MiniStack looks for in the caller's account, whatever account their ARN has."""
+
 
 def install(policies: AuthorityPolicies) -> None:
-    """Give the evaluator the policies of CAs, and root its limit."""
+    """Give the evaluator the policies of CAs and of what other accounts have, and root its limit."""
     for name in ("is_root_access_key", "evaluate_resource_policy", "_account_from_arn"):
         hooks.require(iam_evaluator, name)
+    hooks.require(responses, "request_scope")
+    hooks.require(dynamodb, "_resource_policies")
     hooks.wrap(iam_evaluator, "_resource_policy", lambda inner: _with_authorities(inner, policies))
+    hooks.wrap(iam_evaluator, "_resource_policy", _with_owners)
     hooks.wrap(iam_evaluator, "enforce", _with_limited_root)
 
 
@@ -34,6 +42,21 @@ def _with_authorities(inner: Callable[..., Any], policies: AuthorityPolicies) ->
         if service == "acm-pca" and resource_arn.startswith("arn:"):
             return policies.document(resource_arn), owner(resource_arn)
         return inner(service, resource_arn)
+
+    return find
+
+
+def _with_owners(inner: Callable[..., Any]) -> Callable[..., Any]:
+    def find(service: str, resource_arn: str) -> Any:
+        account = iam_evaluator._account_from_arn(resource_arn)
+        if service not in _ELSEWHERE or account in {None, get_account_id()}:
+            return inner(service, resource_arn)
+        with responses.request_scope(account, resource_arn.split(":")[3]):
+            if service == "dynamodb":
+                table = resource_arn.partition("/index/")[0]
+                return (dynamodb._resource_policies.get(table) or {}).get("Policy", ""), account
+            # Nobody has let anybody in to what is not there.
+            return inner(service, resource_arn) or ("", account)
 
     return find
 

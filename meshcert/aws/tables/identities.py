@@ -52,6 +52,7 @@ class Identities:
             "owner": identity.owner,
             "certificate_authority_arns": list(identity.certificate_authority_arns),
             "services": [_service_row(use) for use in identity.services],
+            "jobs": list(identity.jobs),
             "issuer": str(identity.issuer),
             "issued_by_deploy": identity.issued_by_deploy,
             "has_existing_authority": identity.has_existing_authority,
@@ -141,6 +142,7 @@ def _read(name: str, row: Mapping[str, Any], mesh: str) -> Identity:
             # Rows of earlier versions lack these fields until the next deploy.
             certificate_authority_arns=tuple(map(_text, row.get("certificate_authority_arns", ()))),
             services=tuple(_service(use) for use in row.get("services", ())),
+            jobs=tuple(map(_text, row.get("jobs", ()))),
             issuer=IssuerName(row.get("issuer", IssuerName.ACM)),
             issued_by_deploy=row.get("issued_by_deploy") is True,
             has_existing_authority=row.get("has_existing_authority") is True,

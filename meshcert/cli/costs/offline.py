@@ -106,6 +106,8 @@ def declared_polls(mesh: Mesh) -> dict[str, Poll]:
     """What each service asks for again and again, by its name."""
     polls = {}
     for name, service in mesh.services.items():
+        if service.is_job:
+            continue
         settings = proxy_settings(mesh, name)
         secrets = len(settings.secret_references)
         polls[name] = Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered))
@@ -113,7 +115,7 @@ def declared_polls(mesh: Mesh) -> dict[str, Poll]:
 
 
 def _workload(mesh: Mesh) -> tuple[Line, ...]:
-    services = mesh.services.values()
+    services = [service for service in mesh.services.values() if not service.is_job]
     tasks = sum(service.desired_count for service in services)
     cpus = sum(service.desired_count * service.cpu for service in services) / _CPU_UNITS
     gib = sum(service.desired_count * service.memory_mib for service in services) / _MIB

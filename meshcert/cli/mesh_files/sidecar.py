@@ -46,10 +46,10 @@ Another image is another deployment of yours; other settings need none: the life
 @click.pass_obj
 def sidecar(chosen: ChosenMesh, name: str, *, as_document: bool, cloudformation: bool, image: str, region: str) -> None:
     """
-    Print what an attached service NAME of the mesh file gets, so that it joins the mesh.
+    Print what an attached service or job NAME of the mesh file gets, so that it joins the mesh.
 
     Its task definition gets the containers, and its application starts when Envoy is healthy; its task role gets the
-    policy, and the service its registration and its tags. AWS is not asked.
+    policy, and a service its registration and its tags. AWS is not asked.
     """
     mesh = load_mesh(chosen.file())
     try:
@@ -73,26 +73,25 @@ def sidecar(chosen: ChosenMesh, name: str, *, as_document: bool, cloudformation:
 
 def sidecar_document(mesh: Mesh, found: Sidecar, image: str, region: str) -> dict[str, Any]:
     """Everything for scripts; names are those that the mesh's deploy gives."""
-    registered = not found.attached.cloud_map_service
     return {
         "containers": [container_definition(found, each, image, region) for each in found.containers],
         "application": {
             "name": found.attached.container,
             "dependsOn": dependencies(found.application_after),
+            **({"essential": True} if found.attached.job else {}),
         },
         "task_role_policy": naming.role(mesh.name, region, found.service),
         "security_group": found.attached.security_group,
-        "registry_parameter": naming.sidecar_registry(mesh.name, found.service) if registered else None,
+        "registry_parameter": naming.sidecar_registry(mesh.name, found.service) if found.is_registered else None,
         "tags": [{"key": key, "value": value} for key, value in found.tags.items()],
     }
 
 
 def template_lines(mesh: Mesh, found: Sidecar) -> Iterator[str]:
     """Lines of a CloudFormation template, by where they go."""
-    registered = not found.attached.cloud_map_service
     yield "# Parameters"
     yield from _parameter("SidecarImage", naming.sidecar_image(mesh.name))
-    if registered:
+    if found.is_registered:
         yield from _parameter("SidecarRegistry", naming.sidecar_registry(mesh.name, found.service))
     yield "# Properties of the task role"
     policy = naming.role(mesh.name, "${AWS::Region}", found.service)
@@ -105,9 +104,12 @@ def template_lines(mesh: Mesh, found: Sidecar) -> Iterator[str]:
             yield ("  " if number else "- ") + line
     if found.application_after:
         yield f"# Container {found.attached.container}"
-        yield from _block({"DependsOn": _pascal(dependencies(found.application_after))})
+        essential = {"Essential": True} if found.attached.job else {}
+        yield from _block({**essential, "DependsOn": _pascal(dependencies(found.application_after))})
+    if found.attached.job:
+        return
     yield "# Properties of the service"
-    if registered:
+    if found.is_registered:
         yield "ServiceRegistries: [{RegistryArn: !Ref SidecarRegistry}]"
     tags = [{"Key": key, "Value": value} for key, value in found.tags.items()]
     yield from _block({"Tags": tags} if tags else {})
@@ -158,7 +160,8 @@ _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 def _steps(mesh: Mesh, found: Sidecar) -> Iterator[str]:
     attached, region = found.attached, "REGION"
     names = " and ".join(container.name for container in found.containers)
-    yield f"{attached.cluster_name}/{attached.service} joins mesh {mesh.name} as {found.service}:"
+    joins = f"job {attached.task_definition}" if attached.job else f"{attached.cluster_name}/{attached.service}"
+    yield f"{joins} joins mesh {mesh.name} as {found.service}:"
     yield ""
     yield f"1  deploy the mesh; it makes what is named here, and adds rules to {attached.security_group}"
     yield f"2  task role: attach the policy {naming.role(mesh.name, region, found.service)}"
@@ -167,11 +170,15 @@ def _steps(mesh: Mesh, found: Sidecar) -> Iterator[str]:
         yield f"4  container {attached.container}: it depends on {naming.ENVOY_CONTAINER}, condition HEALTHY"
     else:
         yield "4  nothing else starts after them: a virtual gateway has no application"
-    if attached.cloud_map_service:
+    if attached.job:
+        yield f"5  container {attached.container}: essential; the task ends with it, and its exit code is the task's"
+        yield f"6  RunTask, your schedule or state machine: security group {attached.security_group}"
+    elif attached.cloud_map_service:
         yield f"5  service: registered in your Cloud Map service {attached.cloud_map_service}"
     else:
         yield f"5  service: register it; {naming.sidecar_registry(mesh.name, found.service)} has the registry's ARN"
-    yield f"6  service: the tags {', '.join(found.tags) or '(none)'}"
+    if not attached.job:
+        yield f"6  service: the tags {', '.join(found.tags) or '(none)'}"
     yield f"7  execution role: pull the image that {naming.sidecar_image(mesh.name)} names, and write to log group"
     yield f"   {found.log_group}"
     yield ""

@@ -40,10 +40,12 @@ def show_status(screen: Screen, account: Account, surveyed: Survey, *, unsettled
             revoked = compromised["revoked_at"]
             note = f"revoked {revoked:%Y-%m-%d %H:%M} UTC" if revoked else "not revoked yet"
             screen.paragraph("compromised", f"{short(compromised['version'])} {note}", "" if revoked else "red")
-        if not document["services"]:
+        if not document["services"] and not document["jobs"]:
             screen.paragraph("served", "by no task of the mesh: who fetches it elsewhere does not say so", "dim")
         for service in document["services"]:
             _show_service(screen, service, document, sight)
+        for job in document["jobs"]:
+            screen.line(f"  {job} (job)", ("  its next task takes what is published then", "dim"))
 
 
 def _show_facts(screen: Screen, label: str, facts: dict[str, Any], note: tuple[str, str], policy: Policy) -> None:

@@ -79,7 +79,8 @@ def prove(seen: Observation, memory: Memory) -> Concern:
         return Concern()
     if not services and seen.identity.services:
         return Concern()
-    why = f"every {services[0].words.instance} serves it" if running else "nobody serves it"
+    nobody = "jobs take it at their next start" if seen.identity.jobs else "nobody serves it"
+    why = f"every {services[0].words.instance} serves it" if running else nobody
     return Concern(Step(Action.PROVE, why, version=seen.current))
 
 

@@ -1,10 +1,10 @@
-"""An ECS service of the user's that Envoy joins as a sidecar."""
+"""An ECS service, or tasks that end, of the user's that Envoy joins as a sidecar."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from meshcert.mesh.part import Part
 
@@ -13,12 +13,16 @@ CLUSTER_PATTERN = r"(arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/)?[A-Za-z0-9_-
 
 
 class Attachment(Part, title="Attached"):
-    """A service of yours on Amazon ECS: you keep its task definition, and `meshcert sidecar` says what to add to it."""
+    """A service or job of yours on ECS: you keep its task definition, and `meshcert sidecar` says what to add to it."""
 
-    cluster: Annotated[str, Field(pattern=f"^{CLUSTER_PATTERN}$", examples=["shop"])]
-    """Name or ARN of its cluster, in this account and region."""
-    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$", examples=["orders"])]
-    """Its name there."""
+    cluster: Annotated[str, Field(pattern=f"^({CLUSTER_PATTERN})?$", examples=["shop"])] = ""
+    """Name or ARN of its cluster, in this account and region; a job has none."""
+    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,255}$", examples=["orders"])] = ""
+    """Its name there; a job has none."""
+    job: Annotated[bool, Strict()] = False
+    """`true`: tasks that end by themselves, which RunTask, a schedule or Step Functions starts, in any cluster."""
+    task_definition: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,255}$", examples=["nightly-report"])] = ""
+    """With job: family of its task definition."""
     container: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,255}$", examples=["app"])] = ""
     """Name of the application's container in your task definition; a virtual gateway has none."""
     security_group: Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$", examples=["sg-0123456789abcdef0"])]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.cells.checks import check_cells
 from meshcert.mesh.checks.applications.attached import check_attached
 from meshcert.mesh.checks.applications.containers import check_containers
+from meshcert.mesh.checks.applications.jobs import check_jobs, check_silent_nodes
 from meshcert.mesh.checks.applications.task_policies import check_task_policies
 from meshcert.mesh.checks.applications.variables import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 def check(mesh: Mesh, findings: Findings) -> None:
     """Report every fault that types cannot express."""
+    if not check_silent_nodes(mesh, findings):
+        return
     for one in (
         check_names,
         check_network,
@@ -94,6 +97,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_host_policies,
         check_services,
         check_attached,
+        check_jobs,
         check_each_proxy_runs_once,
         check_ports,
         check_health_checks,

@@ -96,9 +96,9 @@ def _permissive(mesh: Mesh) -> Iterator[Fault]:
     """A node admits its callers, and whom it names besides: if all callers use TLS, nobody comes in plain text."""
     plain = {call.node for call in mesh.calls() if mesh.tls_of(call) is None}
     for name, node in mesh.virtual_nodes.items():
-        listener = node.listeners[0]
-        is_permissive = listener.tls and listener.tls.mode is TlsMode.PERMISSIVE
-        if is_permissive and name not in plain and not listener.permissive_from:
+        listener = next(iter(node.listeners), None)
+        is_permissive = listener and listener.tls and listener.tls.mode is TlsMode.PERMISSIVE
+        if listener and is_permissive and name not in plain and not listener.permissive_from:
             yield Fault(
                 f"virtual_nodes.{name}.listeners[0].tls.mode",
                 "PERMISSIVE admits plain text, and nobody can come with it: its security group admits callers of this "

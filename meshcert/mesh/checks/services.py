@@ -81,7 +81,7 @@ def check_health_checks(mesh: Mesh, findings: Findings) -> None:
         node = mesh.virtual_nodes.get(service.virtual_node)
         if node is None or service.application is None or not service.application.health_check.path:
             continue
-        protocol = node.listeners[0].port_mapping.protocol
+        protocol = next((listener.port_mapping.protocol for listener in node.listeners), None)
         if protocol in (NodeProtocol.TCP, NodeProtocol.GRPC):
             findings.add(
                 f"services.{name}.application.health_check.path",
@@ -170,7 +170,7 @@ def _check_port(place: str, port: int, taken: dict[int, tuple[str, str]], findin
 
 
 def _check_task(place: str, service: DeclaredService, findings: Findings, ways: tuple[str, str]) -> None:
-    if service.virtual_node and not service.application:
+    if service.virtual_node and not service.application and not service.is_job:
         findings.add(
             f"{place}.application",
             f"the listener of virtual node {service.virtual_node} leads to an application, and there is none",

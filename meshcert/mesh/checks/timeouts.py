@@ -42,4 +42,5 @@ def _declared(mesh: Mesh) -> Iterator[tuple[str, DeclaredTimeouts, list[str]]]:
         for index, backend in enumerate(proxy.backends):
             yield f"{place}.backends[{index}]", backend.timeout, list(mesh.nodes_behind(backend))
     for name, node in mesh.virtual_nodes.items():
-        yield f"virtual_nodes.{name}.listeners[0]", node.listeners[0].timeout, [name]
+        for index, own in enumerate(node.listeners):
+            yield f"virtual_nodes.{name}.listeners[{index}]", own.timeout, [name]

@@ -50,15 +50,16 @@ class SidecarContainer:
     """
     A container of the Envoy image.
 
-    It is essential, its root file system is read-only, it has no Linux capability, and a tmpfs for material.
+    Its root file system is read-only, it has no Linux capability, and a tmpfs for material.
 
     Args:
-        health: Its health check: ECS looks at those of essential containers only.
+        health: Its health check: of those of essential containers ECS makes the task's health; ``after`` heeds all.
         stop_timeout_s: How long it may take to stop, seconds.
         tmpfs_mib: Size of its tmpfs.
         entry_point: Program and arguments instead of the image's; empty for those.
         ports: TCP ports it listens on for others.
         after: The containers that it starts after, by name, each with the condition.
+        essential: Whether the task ends with it. Beside a job it does not: the application's exit code decides.
     """
 
     name: str
@@ -69,6 +70,7 @@ class SidecarContainer:
     entry_point: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     after: Mapping[str, str] = field(default_factory=dict)
+    essential: bool = True
 
 
 def envoy_container(

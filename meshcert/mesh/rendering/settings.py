@@ -149,8 +149,8 @@ def _application(service: DeclaredService) -> dict[str, Any]:
 
 
 def _connection_pool(mesh: Mesh, node: str) -> dict[str, Any]:
-    pool = mesh.virtual_nodes[node].listeners[0].connection_pool
-    return {"connection_pool": pool.limits} if pool else {}
+    pools = [listener.connection_pool for listener in mesh.virtual_nodes[node].listeners if listener.connection_pool]
+    return {"connection_pool": pools[0].limits} if pools else {}
 
 
 def _listener(mesh: Mesh, listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:

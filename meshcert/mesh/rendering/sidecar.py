@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
@@ -54,8 +54,15 @@ class Sidecar:
         return {naming.ENVOY_CONTAINER: HEALTHY} if self.attached.container else {}
 
     @property
+    def is_registered(self) -> bool:
+        """Whether the mesh makes a Cloud Map service for its tasks: not for a job, nor where the user has one."""
+        return not self.attached.job and not self.attached.cloud_map_service
+
+    @property
     def tags(self) -> dict[str, str]:
         """Tags of the ECS service: an event of ECS names the service alone, and these say whose certificates it has."""
+        if self.attached.job:
+            return {}
         return {f"{naming.IDENTITY_TAG_PREFIX}{identity}": "" for identity in self.identities}
 
 
@@ -75,9 +82,13 @@ def sidecar(mesh: Mesh, service: str) -> Sidecar:
         raise LookupError(service)
     settings = proxy_settings(mesh, service)
     variables = {PROXY_FROM: SettingsRow(naming.routes_table(mesh.name), service).uri}
-    stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
-    containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]
-    containers += _beside_application(declared, declared.attached)
+    if declared.is_job:
+        # ECS tells it to stop when the application has ended, and it has no ways in that anybody had to leave.
+        containers = [replace(envoy_container(variables, (), drain_s=0, application_stop_s=0), essential=False)]
+    else:
+        stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
+        containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]
+        containers += _beside_application(declared, declared.attached)
     own = mesh.logs.group_per_service
     return Sidecar(
         service,
@@ -108,7 +119,7 @@ def container_definition(found: Sidecar, container: SidecarContainer, image: str
     definition: dict[str, Any] = {
         "name": container.name,
         "image": image,
-        "essential": True,
+        "essential": container.essential,
         "readonlyRootFilesystem": True,
         "stopTimeout": container.stop_timeout_s,
         "environment": [{"name": name, "value": value} for name, value in container.environment.items()],

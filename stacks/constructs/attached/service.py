@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 class AttachedService(Construct):
     """
-    The mesh's part of an ECS service that the user keeps.
+    The mesh's part of an ECS service, or of a job, that the user keeps.
 
     It makes a managed policy for the user's task role, a log group if services have their own, the Cloud Map service
-    unless that is the user's, and the row that the proxy reads its settings from. Rules are added to the security group
-    that the mesh file names.
+    unless that is the user's or it is a job, and the row that the proxy reads its settings from. Rules are added to the
+    security group that the mesh file names.
 
     Args:
         scope: The stack.
@@ -76,7 +76,7 @@ class AttachedService(Construct):
         )
         if self.proxy.discovered:
             accept(policy, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
-        if not attached.cloud_map_service:
+        if not attached.job and not attached.cloud_map_service:
             registry = servicediscovery.Service(
                 self,
                 "CloudMap",

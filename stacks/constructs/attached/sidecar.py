@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class EnvoySidecar(Construct):
     """
-    Envoy beside the application of a service of yours, which ``services.NAME.attached`` of the mesh file names.
+    Envoy beside the application of a service or job of yours, which ``services.NAME.attached`` of the mesh file names.
 
     The mesh is deployed first: image, policy and Cloud Map service are found by their names when this is deployed, and
     nothing is looked up at synthesis. The application's container starts when Envoy is healthy, and the readiness
@@ -37,7 +37,8 @@ class EnvoySidecar(Construct):
         application: The application's container in it; None for a virtual gateway.
 
     Raises:
-        MeshInvalid: If the mesh file has faults, does not attach this service, or names another container.
+        MeshInvalid: If the mesh file has faults, does not attach this service, or names another container; or if it is
+            a job, and the task would not end with the application.
     """
 
     def __init__(
@@ -62,6 +63,9 @@ class EnvoySidecar(Construct):
             problem = f"it is {self._sidecar.attached.container!r}, and the application given is {name!r}"
             fault = Fault(f"services.{service}.attached.container", problem, "Write the application's container there")
             raise MeshInvalid(mesh, (fault,))
+        if application and self._sidecar.attached.job and not application.essential:
+            problem = f"container {name} is not essential, so the task would go on when the job has ended"
+            raise MeshInvalid(mesh, (Fault(f"services.{service}.attached.job", problem, "Write essential=True there"),))
         self._mesh, self._service = declared.name, service
         image = ecs.ContainerImage.from_registry(
             ssm.StringParameter.value_for_string_parameter(self, naming.sidecar_image(declared.name))
@@ -88,7 +92,7 @@ class EnvoySidecar(Construct):
 
     def join(self, service: ecs.BaseService) -> None:
         """Have the tasks of your service found by callers in the mesh, and its events by the lifecycle."""
-        if not self._sidecar.attached.cloud_map_service:
+        if self._sidecar.is_registered:
             registry = ssm.StringParameter.value_for_string_parameter(
                 self, naming.sidecar_registry(self._mesh, self._service)
             )

@@ -21,7 +21,7 @@ from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
 
@@ -193,7 +193,7 @@ class IdentityResources(Construct):
         *,
         name: str,
         mesh: Mesh,
-        served_by: Iterable[str],
+        served_by: Sequence[str],
         authorities: Mapping[str, SigningAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
@@ -212,6 +212,7 @@ class IdentityResources(Construct):
             # A rollback moves labels, and the renewal function does that.
             movers=(naming.EXPORT_ROLE, naming.RENEWAL_ROLE),
         )
+        jobs = [service for service in served_by if mesh.services[service].is_job]
         self._published = have_published(
             self,
             "Custom::MeshcertIdentity",
@@ -226,7 +227,8 @@ class IdentityResources(Construct):
                 "Names": [str(name) for name in declared.names],
                 "PeerNames": [str(demanded) for demanded in mesh.peer_names(name)],
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
-                "Services": [_as_served(mesh, service) for service in served_by],
+                "Services": [_as_served(mesh, service) for service in served_by if service not in jobs],
+                **({"Jobs": jobs} if jobs else {}),
                 **({"ExistingAuthority": "true"} if mesh.hierarchies[declared.hierarchy].existing else {}),
                 # Nobody reads it: a change makes CloudFormation send an update, which writes the row again.
                 "Schema": str(IDENTITY_SCHEMA),
@@ -281,20 +283,15 @@ def _id(arn: str) -> str:
 
 def _as_served(mesh: Mesh, service: str) -> dict[str, str]:
     """What the lifecycle has to know of a service that serves an identity."""
-    declared = mesh.services[service]
+    declared, place = mesh.services[service], mesh.ecs_place(service)
     return {
         "Name": service,
         "Rotation": declared.rotation.value,
         "PollIntervalS": f"{declared.poll_interval_s:g}",
-        **_place(mesh, service),
+        # Nothing for what the functions take for granted, so that rows stay as they are.
+        **({} if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place}),
+        **({"Attached": "true"} if declared.attached else {}),
     }
-
-
-def _place(mesh: Mesh, service: str) -> dict[str, str]:
-    """Where ECS runs a service; nothing for what the functions take for granted, so that rows stay as they are."""
-    place = mesh.ecs_place(service)
-    attached = {"Attached": "true"} if mesh.services[service].attached else {}
-    return attached if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place, **attached}
 
 
 def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:

@@ -34,7 +34,7 @@ def add_container(
         container.name,
         image=image,
         entry_point=list(container.entry_point) or None,
-        essential=True,
+        essential=container.essential,
         readonly_root_filesystem=True,
         linux_parameters=linux,
         stop_timeout=Duration.seconds(container.stop_timeout_s),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,7 +42,7 @@ class Cells:
             world.declared.rows.pop("colorteller")
             self.worlds[profile] = world
             account = Terminal(capsys, world).account
-            self.accounts[profile] = replace(account, mesh="yelb", caller=lambda number=number: number)
+            self.accounts[profile] = replace(account, mesh="yelb", caller=partial(str, number))
 
     def run(self, *arguments: str) -> Ended:
         """Run ``meshcert status --all-cells …``."""

@@ -40,6 +40,7 @@ SHAPE: dict[str, Any] = {
     "issued": {"status", "reason"} | FACTS,
     "published": {"status", "reason", "last_good", "quarantined"} | FACTS,
     "compromised": [{"version", "serial_number", "certificate_authority_arn", "not_after", "revoked_at", "public_key"}],
+    "jobs": None,
     "services": [
         {
             "service": None,
@@ -107,6 +108,18 @@ class TestStatus:
         assert "teller (redeploy)  2 of 2 tasks serve what is published" in ended.out
         assert ended.out.count("said 0 seconds ago") == 4
         assert max(map(len, ended.out.splitlines())) <= 100
+
+    def test_a_job_is_told_beside_the_services_and_is_waited_for_by_nobody(self, terminal: Terminal) -> None:
+        """Its tasks end: what is published is for the next one."""
+        world = terminal.world
+        world.declared.remember(replace(world.identity, services=(), jobs=("report",)))
+
+        ended = terminal.run("status")
+
+        assert (ended.code, ended.err) == (0, "")
+        assert "report (job)  its next task takes what is published then" in ended.out
+        assert "by no task of the mesh" not in ended.out
+        assert terminal.run("status", "--json").document["identities"][0]["jobs"] == ["report"]
 
     def test_a_task_that_is_behind_is_named_with_what_to_do(self, terminal: Terminal) -> None:
         """It needs a person: what is wrong and the next step are in the identity's block."""

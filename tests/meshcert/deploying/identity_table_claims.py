@@ -30,6 +30,7 @@ TELLER = Identity(
         ServiceUse("gateway", RotationMode.RELOAD, poll_interval_s=0.25),
         ServiceUse("orders", RotationMode.RELOAD, place="shop/orders-v2"),
     ),
+    jobs=("nightly-report",),
 )
 
 

@@ -25,16 +25,18 @@ def check_attached(mesh: Mesh, findings: Findings) -> None:
     """Report a service attached twice, and what the mesh file cannot say of a service of the user's."""
     places: dict[str, str] = {}
     for name, service in mesh.services.items():
-        place = mesh.ecs_place(name)
+        place = _run_as(mesh, name, service)
         if places.setdefault(place, name) != name:
             findings.add(
                 f"services.{name}" + (".attached" if service.attached else ""),
                 f"{place} is service {places[place]} already",
-                "An ECS service runs one proxy: name another, or remove one of the two",
+                "A task runs one proxy: name another, or remove one of the two",
                 given=(f"services.{places[place]}",),
             )
         if service.attached:
             _check_task(f"services.{name}", service, findings)
+            if not service.is_job:
+                _check_place(f"services.{name}", service.attached, findings)
             _check_container(f"services.{name}", service, service.attached, findings)
         elif service.application and not service.application.image:
             findings.add(
@@ -45,9 +47,33 @@ def check_attached(mesh: Mesh, findings: Findings) -> None:
             )
 
 
+def _run_as(mesh: Mesh, name: str, service: DeclaredService) -> str:
+    """What Amazon ECS knows the tasks of a service by."""
+    if service.is_job:
+        return f"task definition {service.attached.task_definition if service.attached else ''}"
+    return mesh.ecs_place(name)
+
+
+def _check_place(place: str, attached: Attachment, findings: Findings) -> None:
+    """Report a service without the names that it has in Amazon ECS."""
+    for field in ("cluster", "service"):
+        if not getattr(attached, field):
+            findings.add(
+                f"{place}.attached.{field}",
+                "it is missing",
+                f"Write the {field} of your service; tasks that no service runs are a job: true",
+            )
+    if attached.task_definition:
+        findings.add(
+            f"{place}.attached.task_definition",
+            "a service names its task definition itself, and each deployment of yours another revision",
+            "Remove it, or write job: true",
+        )
+
+
 def _check_task(place: str, service: DeclaredService, findings: Findings) -> None:
     said = [f"{place}.{field}" for field in OF_THE_TASK if field in service.model_fields_set]
-    if service.application:
+    if service.application and not service.is_job:
         said += [f"{place}.application.{name}" for name in sorted(service.application.model_fields_set)]
         check = service.application.health_check.model_fields_set - {"path", "grace_period_s"}
         said += [f"{place}.application.health_check.{name}" for name in sorted(check)]

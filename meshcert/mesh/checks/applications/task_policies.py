@@ -102,7 +102,7 @@ def check_task_policies(mesh: Mesh, findings: Findings) -> None:
 def _of_this_mesh(mesh: Mesh) -> Iterator[tuple[str, str, str]]:
     """What has names that the mesh file gives: its stacks, and its services in a cluster of the user's."""
     yield "cloudformation:*", f"arn:aws:cloudformation:*:*:stack/{mesh.name}-*", "the stacks of this mesh"
-    for place in dict.fromkeys(map(mesh.ecs_place, mesh.services)):
+    for place in dict.fromkeys(mesh.ecs_places.values()):
         yield "ecs:*", f"arn:aws:ecs:*:*:service/{place}", "a service of this mesh"
         cluster = place.partition("/")[0]
         yield "ecs:*", f"arn:aws:ecs:*:*:task/{cluster}/{_NOT_YOURS}", "tasks of this mesh"

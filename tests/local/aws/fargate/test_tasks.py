@@ -206,6 +206,32 @@ def test_the_exit_of_an_essential_container_stops_the_task(aws: LocalAws) -> Non
     assert stopped["stoppedReason"] == "Essential container in task exited"
 
 
+def test_a_job_ends_with_its_application_and_its_sidecar_after_it(aws: LocalAws) -> None:
+    """The application waits for the health of a container that is not essential, and its exit code is the task's."""
+    after = [{"containerName": "app", "condition": "HEALTHY"}]
+    sidecar = container(essential=False, healthCheck=health_check())
+    job = container("job", entryPoint=["sh", "-c", "exit 3"], dependsOn=after)
+    task = RunningTask.start(aws, register(aws, "job", sidecar, job))
+
+    stopped = task.reaches(lastStatus="STOPPED")
+
+    assert {item["name"]: item["exitCode"] for item in stopped["containers"]} == {"app": 0, "job": 3}
+
+
+def test_a_job_whose_sidecar_cannot_start_never_starts(aws: LocalAws) -> None:
+    """Nothing waits for what will not be healthy any more."""
+    after = [{"containerName": "app", "condition": "HEALTHY"}]
+    sidecar = container(essential=False, entryPoint=["sh", "-c", "exit 77"], healthCheck=health_check())
+    job = container("job", entryPoint=["sleep", "60"], dependsOn=after)
+    task = RunningTask.start(aws, register(aws, "job-in-vain", sidecar, job))
+
+    stopped = task.reaches(lastStatus="STOPPED")
+
+    codes = {item["name"]: item.get("exitCode") for item in stopped["containers"]}
+    assert codes == {"app": 77, "job": None}
+    assert stopped["stopCode"] == "TaskFailedToStart"
+
+
 def test_containers_start_when_their_dependencies_are_met(aws: LocalAws) -> None:
     """SUCCESS waits for exit 0, HEALTHY for the first green check; the task runs when all of them do."""
     depends = [{"containerName": "app", "condition": "HEALTHY"}, {"containerName": "first", "condition": "SUCCESS"}]

@@ -311,3 +311,15 @@ class TestProving:
         step = plan(seen, memory, POLICY).step
 
         assert (step.action, step.why) == (Action.PROVE, "nobody serves it")
+
+    def test_a_version_that_jobs_alone_take_is_proven_by_being_published(self) -> None:
+        """Their tasks come and go, and none could be waited for; beside services, those decide."""
+        seen, memory = look(**NEW, said={})
+        with_jobs = replace(seen.identity, jobs=("report",))
+
+        alone = replace(seen, identity=replace(with_jobs, services=()), services={})
+        beside = replace(seen, identity=with_jobs)
+
+        step = plan(alone, memory, POLICY).step
+        assert (step.action, step.why) == (Action.PROVE, "jobs take it at their next start")
+        assert plan(beside, memory, POLICY).step.action is not Action.PROVE

@@ -1,0 +1,158 @@
+"""What belongs to another account is refused, unless both accounts' policies let the caller in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.local.aws.refusals import ClientError
+from tests.local.aws.roles import new_role
+from tests.local.aws.shared_authorities import InAccount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.running_aws import LocalAws
+
+CONTEXT = {"meshcert:identity": "teller"}
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """
+    Something of another account.
+
+    Args:
+        action: What is tried.
+        arn: What policies call it.
+        call: Name of the client's method, and its arguments.
+        let_in: Writes its policy, from a statement; None if it cannot have one.
+    """
+
+    action: str
+    arn: str
+    call: tuple[str, dict[str, Any]]
+    let_in: Callable[[str], Any] | None
+
+
+def secret(there: InAccount) -> Foreign:
+    """A secret."""
+    client = there.client("secretsmanager")
+    arn = client.create_secret(Name="teller", SecretString="a key")["ARN"]
+    return Foreign(
+        "secretsmanager:GetSecretValue",
+        arn,
+        ("get_secret_value", {"SecretId": arn}),
+        lambda policy: client.put_resource_policy(SecretId=arn, ResourcePolicy=policy),
+    )
+
+
+def table(there: InAccount) -> Foreign:
+    """A table."""
+    client = there.client("dynamodb")
+    client.create_table(
+        TableName="identities",
+        KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    arn = client.describe_table(TableName="identities")["Table"]["TableArn"]
+    return Foreign(
+        "dynamodb:GetItem",
+        arn,
+        ("get_item", {"TableName": arn, "Key": {"name": {"S": "teller"}}}),
+        lambda policy: client.put_resource_policy(ResourceArn=arn, Policy=policy),
+    )
+
+
+def queue(there: InAccount) -> Foreign:
+    """A queue."""
+    client = there.client("sqs")
+    url = client.create_queue(QueueName="orders")["QueueUrl"]
+    arn = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return Foreign(
+        "sqs:ReceiveMessage",
+        arn,
+        ("receive_message", {"QueueUrl": url}),
+        lambda policy: client.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy}),
+    )
+
+
+def key(there: InAccount) -> Foreign:
+    """A key, and something that it has encrypted."""
+    client = there.client("kms")
+    arn = client.create_key()["KeyMetadata"]["Arn"]
+    sealed = client.encrypt(KeyId=arn, Plaintext=b"a key", EncryptionContext=CONTEXT)["CiphertextBlob"]
+    return Foreign(
+        "kms:Decrypt",
+        arn,
+        ("decrypt", {"KeyId": arn, "CiphertextBlob": sealed, "EncryptionContext": CONTEXT}),
+        lambda policy: client.put_key_policy(KeyId=arn, PolicyName="default", Policy=policy),
+    )
+
+
+def role(there: InAccount) -> Foreign:
+    """A role."""
+    arn = new_role(there, "operator", [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}])
+    return Foreign(
+        "sts:AssumeRole",
+        arn,
+        ("assume_role", {"RoleArn": arn, "RoleSessionName": "foreign"}),
+        lambda policy: there.client("iam").update_assume_role_policy(RoleName="operator", PolicyDocument=policy),
+    )
+
+
+def parameter(there: InAccount) -> Foreign:
+    """A parameter, which has no policy of its own."""
+    client = there.client("ssm")
+    client.put_parameter(Name="/meshcert/color/terms", Value="{}", Type="String")
+    arn = client.get_parameter(Name="/meshcert/color/terms")["Parameter"]["ARN"]
+    return Foreign("ssm:GetParameter", arn, ("get_parameter", {"Name": arn}), None)
+
+
+@pytest.mark.parametrize("make", [secret, table, queue, key, role, parameter], ids=lambda make: make.__name__)
+def test_both_accounts_have_to_allow_it(fresh_aws: LocalAws, make: Callable[[InAccount], Foreign]) -> None:
+    """Neither the caller's policy alone, be it an administrator's, nor the owner's alone is enough."""
+    foreign = make(InAccount(fresh_aws))
+    right = {"Effect": "Allow", "Action": foreign.action, "Resource": foreign.arn}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    callers = {
+        "nobody": new_role(fresh_aws, "nobody", [{**right, "Resource": f"{foreign.arn}else"}]),
+        "holder": new_role(fresh_aws, "holder", [right]),
+        "administrator": new_role(fresh_aws, "administrator", [everything]),
+    }
+    service, (call, arguments) = foreign.action.partition(":")[0], foreign.call
+    clients = {name: fresh_aws.client_as(caller, service) for name, caller in callers.items()}
+
+    def let_through() -> set[str]:
+        return {name for name, client in clients.items() if not _denied(getattr(client, call), arguments)}
+
+    assert let_through() == set()
+    if foreign.let_in:
+        principal = {"AWS": [callers["nobody"], callers["holder"], callers["administrator"]]}
+        statement: dict[str, Any] = {"Effect": "Allow", "Action": foreign.action, "Principal": principal}
+        if service != "sts":
+            statement["Resource"] = "*"
+        foreign.let_in(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+        assert let_through() == {"holder", "administrator"}
+
+
+def test_not_even_root_of_another_account_gets_in(fresh_aws: LocalAws) -> None:
+    """Root is everything in its own account alone."""
+    for make in (secret, table, queue, key, parameter):
+        foreign = make(InAccount(fresh_aws))
+        client = fresh_aws.client(foreign.action.partition(":")[0])
+        call, arguments = foreign.call
+        assert _denied(getattr(client, call), arguments), foreign.arn
+
+
+def _denied(call: Callable[..., Any], arguments: dict[str, Any]) -> bool:
+    """Whether IAM refuses a call: MiniStack then finds some of what it lets through in no account but the caller's."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return "AccessDenied" in error.response["Error"]["Code"]
+    return False

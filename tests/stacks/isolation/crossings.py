@@ -1,0 +1,168 @@
+"""What crosses between cells, and what must not: everything that anybody of one cell reaches in another."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from tests.stacks.isolation.deployed import ADMINISTRATOR, ISSUING
+from tests.stacks.isolation.policies import admitted, any_overlap, granted, reached
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.stacks.isolation.deployed import DeployedCell
+    from tests.stacks.isolation.policies import Caller, Target
+
+AUTHORITY, ROLE = "AWS::ACMPCA::CertificateAuthority", "AWS::IAM::Role"
+READ = ("DescribeCertificateAuthority", "GetCertificateAuthorityCertificate", "ListPermissions")
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """
+    Something that may cross.
+
+    Args:
+        why: In words.
+        by: Patterns of the names of callers.
+        of: CloudFormation type of what they reach.
+        actions: What they may do to it.
+        named: Pattern of its logical id.
+    """
+
+    why: str
+    by: tuple[str, ...]
+    of: str
+    actions: tuple[str, ...]
+    named: str = "*"
+
+    def covers(self, caller: str, target: Target, action: str) -> bool:
+        """Whether it is this that crosses."""
+        meant = self.of == target.kind and fnmatchcase(target.name, self.named)
+        return meant and action in map(str.lower, self.actions) and any(fnmatchcase(caller, each) for each in self.by)
+
+
+CROSSINGS = (
+    Crossing(
+        "a CA is shared to be read: what functions and operators ask of one that their cell trusts",
+        by=("*-export", "*-verify", "*-renewal", "*-operator", ADMINISTRATOR),
+        of=AUTHORITY,
+        actions=tuple(f"acm-pca:{action}" for action in READ),
+    ),
+    Crossing(
+        "a CA is shared to issue: ACM asks for whoever has a certificate requested, with any name in it",
+        by=(ADMINISTRATOR,),
+        of=AUTHORITY,
+        actions=ISSUING,
+    ),
+)
+"""All that may cross in a mesh whose certificates are ACM's."""
+OF_PRIVATE_CA = (
+    Crossing("one function issues", by=("*-export",), of=AUTHORITY, actions=("acm-pca:IssueCertificate",)),
+    Crossing(
+        "and what it had issued is read again",
+        by=("*-export", "*-renewal", "*-operator"),
+        of=AUTHORITY,
+        actions=("acm-pca:GetCertificate",),
+    ),
+)
+"""What crosses besides where meshcert has certificates issued itself."""
+SHARED = Crossing("a share is with an account, and its roles need a policy of their own", ("*",), AUTHORITY, ISSUING)
+"""What the owner's side alone may let in."""
+MAY_BE_DONE_ACROSS = {"servicediscovery:discoverinstances", "servicediscovery:discoverinstancesrevision"}
+"""All that a role may do that somebody of another cell may assume."""
+
+# Whoever may do this to a role or a function acts as the role.
+_BECOMES = {
+    ROLE: ("sts:assumerole*", "iam:passrole", "iam:put*", "iam:attach*", "iam:update*"),
+    "AWS::Lambda::Function": ("lambda:update*", "lambda:create*", "lambda:publish*", "lambda:add*"),
+}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """
+    Something that somebody reaches, in however many steps.
+
+    Args:
+        way: Who asks, then the roles that they become, one after the other.
+        target: What the last of them asks for.
+        actions: What they may do to it.
+    """
+
+    way: tuple[Caller, ...]
+    target: Target
+    actions: frozenset[str]
+
+    @property
+    def crosses(self) -> bool:
+        """Whether it is another cell's than that of whoever asks first."""
+        return self.way[0].cell != self.target.cell
+
+
+def reaches(cells: Sequence[DeployedCell]) -> Iterator[Reach]:
+    """All that anybody reaches: of other cells, and by a role's own policies in its own."""
+    callers = [caller for cell in cells for caller in cell.callers]
+    targets = [target for cell in cells for target in cell.targets]
+    roles = {caller.arn: caller for caller in callers if ":role/" in caller.arn}
+    for start in callers:
+        seen = {start.arn}
+        waiting: deque[tuple[Caller, ...]] = deque([(start,)])
+        while waiting:
+            way = waiting.popleft()
+            for target in targets:
+                # Whoever administers an account needs nobody's policy there.
+                if target.account == way[-1].account and way[-1].arn not in roles:
+                    continue
+                if not (actions := reached(way[-1], target)):
+                    continue
+                yield Reach(way, target, frozenset(actions))
+                role = roles.get(target.runs_as or target.arns[0])
+                if role and role.arn not in seen and any_overlap(actions, _BECOMES.get(target.kind, ())):
+                    seen.add(role.arn)
+                    waiting.append((*way, role))
+
+
+def findings(cells: Sequence[DeployedCell], allowed: Sequence[Crossing]) -> list[str]:
+    """Everything that is not as it must be, in words; empty if cells are apart but for what is allowed."""
+    found = dict.fromkeys(f"nobody here knows {each}" for cell in cells for each in sorted(cell.unread()))
+    for reach in reaches(cells):
+        if reach.crosses:
+            found |= dict.fromkeys(_crossed(reach, allowed))
+        elif len(reach.way) > 1:
+            found[f"{reach.way[0].name} becomes {reach.way[1].name}"] = None
+    return [*found, *_one_sided(cells, allowed)]
+
+
+def _crossed(reach: Reach, allowed: Sequence[Crossing]) -> Iterator[str]:
+    start, *roles = reach.way
+    way = " > ".join([f"{start.name} of {start.cell}", *(role.name for role in roles)])
+    for action in sorted(reach.actions):
+        if not any(each.covers(reach.way[-1].name, reach.target, action) for each in allowed):
+            yield _told(way, reach.target, action)
+    for role in roles:
+        for action in sorted({action for one in role.rights for action in one.actions} - MAY_BE_DONE_ACROSS):
+            if role.cell != start.cell:
+                yield f"{way}: {role.name} of {role.cell} may {action}"
+
+
+def _one_sided(cells: Sequence[DeployedCell], allowed: Sequence[Crossing]) -> Iterator[str]:
+    """What one side allows already, though the other does not: nothing is apart by one account's policies alone."""
+    targets = [target for cell in cells for target in cell.targets]
+    for caller in (caller for cell in cells for caller in cell.callers):
+        for target in (target for target in targets if target.cell != caller.cell):
+            own = granted(caller, target) if ":role/" in caller.arn else set()
+            for side, actions, of in (
+                ("its own policy", own, allowed),
+                (f"the policy of {target.name}", admitted(caller, target), (*allowed, SHARED)),
+            ):
+                for action in sorted(actions):
+                    if not any(each.covers(caller.name, target, action) for each in of):
+                        yield f"{_told(f'{caller.name} of {caller.cell}', target, action)}, says {side}"
+
+
+def _told(way: str, target: Target, action: str) -> str:
+    return f"{way} reaches {target.name} of {target.cell}: {action}"

@@ -1,0 +1,66 @@
+"""
+What of one cell is reachable from another, by every policy of both: nothing but what a table names.
+
+Every role of a cell, whoever holds a policy of the mesh's, the account's administrator, and the services of AWS that
+act for the account, against every resource of every other cell, in as many steps as roles can be assumed. No Deny is
+counted on, and a condition only if nobody of another account can meet it. The widenings show that the check sees.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stacks.isolation.cells import changed, deployed
+from tests.stacks.isolation.crossings import CROSSINGS, OF_PRIVATE_CA, findings, reaches
+from tests.stacks.isolation.widenings import NARROW, WIDENINGS, Widening
+
+ALL = (*CROSSINGS, *OF_PRIVATE_CA)
+KEPT_APART = {"Secret", "Table", "Queue", "Key", "Role", "Function", "Bucket", "Parameter", "LogGroup"}
+
+
+def test_nothing_of_a_cell_is_reachable_from_another_but_its_ca() -> None:
+    """In the example, by both sides' policies and by each side's alone."""
+    assert findings(deployed(), CROSSINGS) == []
+
+
+def test_neither_is_it_with_all_that_a_cell_can_have() -> None:
+    """Certificates of Private CA's, a client outside the mesh, fetched secrets, an attached service, a bundle."""
+    assert findings(deployed(more=True), ALL) == []
+
+
+def test_all_that_may_cross_does() -> None:
+    """No line of the table is there for nothing."""
+    crossed = [reach for reach in reaches(deployed(more=True)) if reach.crosses]
+
+    unused = [
+        crossing.why
+        for crossing in ALL
+        if not any(
+            crossing.covers(reach.way[-1].name, reach.target, action) for reach in crossed for action in reach.actions
+        )
+    ]
+    assert unused == []
+
+
+def test_every_kind_of_thing_is_tried_from_every_cell() -> None:
+    """Guards the claims above: what they try is there, and so is who tries."""
+    cells = deployed(more=True)
+
+    assert {target.kind.rpartition("::")[2] for target in cells[-1].targets} >= KEPT_APART
+    roles = {caller.name.rpartition("-")[2] for cell in cells for caller in cell.callers}
+    assert {"ui", "ui.ex", "execution", "export", "operator", "partner.cl", "postgres.holder"} <= roles
+    assert sum(len(cell.callers) for cell in cells) > 30
+
+
+@pytest.mark.parametrize("widening", WIDENINGS, ids=lambda widening: widening.what)
+def test_a_line_that_opens_a_cell_is_seen(widening: Widening) -> None:
+    """By whoever it opens it to, and by what."""
+    found = findings(changed(deployed(more=True), widening.change), ALL)
+
+    assert [words for words in widening.seen if not any(words in each for each in found)] == [], found[:20]
+
+
+@pytest.mark.parametrize("narrow", NARROW, ids=lambda narrow: narrow.what)
+def test_a_line_that_opens_no_cell_is_let_be(narrow: Widening) -> None:
+    """It stays within its account."""
+    assert findings(changed(deployed(more=True), narrow.change), ALL) == []
