@@ -66,15 +66,7 @@ class IdentitiesStack(Stack):
         name = mesh.name
         self._protected = mesh.about.deletion_protection
         self.shards = ShardStacks(self, mesh=mesh, holds="certificates and secrets")
-        self.key = kms.Key(
-            self,
-            "Key",
-            alias=naming.key_alias(name),
-            description=f"meshcert {name}: encrypts the secrets that hold private keys",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-        )
-        self.export_value(self.key.key_arn)
+        self.key = self._key(mesh)
         identities = lasting_table(self, "Table", naming.identities_table(name), "name", protected=self._protected)
         identities.add_global_secondary_index(
             index_name=naming.IDENTITIES_BY_CERTIFICATE,
@@ -196,6 +188,24 @@ class IdentitiesStack(Stack):
                 secrets = [resources.secret, *(bundles[name].secret for name in declared.client.trust)]
                 principals = declared.client.principals
                 client_role(self, mesh.name, identity, principals=principals, secrets=secrets, key=self.key)
+
+    def _key(self, mesh: Mesh) -> kms.IKey:
+        """The key of the secrets. One of yours gets the alias by which functions and operators know it."""
+        alias = naming.key_alias(mesh.name)
+        if mesh.about.secrets_key:
+            yours = kms.Key.from_key_arn(self, "Key", mesh.about.secrets_key)
+            kms.Alias(self, "KeyAlias", alias_name=alias, target_key=yours)
+            return yours
+        made = kms.Key(
+            self,
+            "Key",
+            alias=alias,
+            description=f"meshcert {mesh.name}: encrypts the secrets that hold private keys",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+        self.export_value(made.key_arn)
+        return made
 
     def _verify_function(self, about: Mesh, platform: Platform, roots: str) -> None:
         """

@@ -74,7 +74,7 @@ class ServicesStack(Stack):
         )
         name = mesh.name
         self.shards = ShardStacks(self, mesh=mesh, holds="services")
-        placed = placement(self, mesh.network)
+        placed = placement(self, mesh)
         groups = ServiceGroups(self, "Groups", mesh=mesh, vpc=placed.vpc)
         task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
         surroundings = Surroundings(

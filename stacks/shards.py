@@ -49,7 +49,7 @@ class ShardStacks:
         return self._home
 
 
-def key_in(stack: Stack, key: kms.Key) -> kms.IKey:
+def key_in(stack: Stack, key: kms.IKey) -> kms.IKey:
     """A key as a stack knows it: another stack's by its ARN, since a grant on the key itself would edit its policy."""
     if stack is Stack.of(key):
         return key

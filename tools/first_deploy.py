@@ -150,7 +150,10 @@ class _Deploy:
         except (ClientError, BotoCoreError):
             return []
         outputs = frozenset(each["OutputKey"] for each in pki.get("Outputs", []))
-        return list(refused_moves(self.mesh, Made.of(services, outputs)))
+        identities = None
+        with suppress(ClientError, BotoCoreError):
+            identities = client.get_template(StackName=f"{self.mesh.name}-identities")["TemplateBody"]
+        return list(refused_moves(self.mesh, Made.of(services, outputs, identities)))
 
     def logs_kept(self, folder: Path) -> KeptLogs | None:
         """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
@@ -216,7 +219,7 @@ def _asked_before(known: _Deploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
     mesh = known.mesh
     has_authorities = any(hierarchy.existing for hierarchy in mesh.hierarchies.values())
-    if not (mesh.network.existing or mesh.cluster.existing or has_authorities):
+    if not (mesh.network.existing or mesh.cluster.existing or mesh.about.secrets_key or has_authorities):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
     return verify_aws.main(["--before", "--mesh", str(known.file), *profile])

@@ -32,15 +32,19 @@ class Made(NamedTuple):
         kinds: The types of resources in the stack of the services.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
+        has_key: Whether the key of the secrets was made, too; None if that is not known.
     """
 
     kinds: frozenset[str]
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
+    has_key: bool | None = None
 
     @classmethod
-    def of(cls, services: Mapping[str, Any], outputs: frozenset[str]) -> Made:
-        """What a template of the services' stack says, and the names of the outputs of the stack of the CAs."""
+    def of(
+        cls, services: Mapping[str, Any], outputs: frozenset[str], identities: Mapping[str, Any] | None = None
+    ) -> Made:
+        """What the templates of two stacks say, and the names of the outputs of the stack of the CAs."""
         resources = services["Resources"].values()
         groups = (each for each in resources if each["Type"] == "AWS::Logs::LogGroup")
         names = (
@@ -52,6 +56,7 @@ class Made(NamedTuple):
             frozenset(each["Type"] for each in resources),
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
+            None if identities is None else _has_key(identities),
         )
 
 
@@ -65,6 +70,12 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:
             yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
+    if made.has_key is not None and made.has_key == bool(mesh.about.secrets_key):
+        yield (
+            f"mesh.secrets_key: secrets are under a key {'that a deploy has made' if made.has_key else 'of yours'}, "
+            f"and this {'names one of yours' if made.has_key else 'has one made'}: versions that tasks may have to go "
+            f"back to stay under the earlier one, which their roles lose. {_BESIDE}"
+        )
     groups = sorted(made.log_groups & {naming.log_group(mesh.name, service) for service in mesh.services})
     if groups and "group_per_service" not in mesh.logs.model_fields_set:
         yield (
@@ -79,6 +90,11 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
                 "another root at once. Declare the CA of yours as a hierarchy of another name, and move to it "
                 '(docs/trust.md, "Replace a CA in three deploys")'
             )
+
+
+def _has_key(identities: Mapping[str, Any]) -> bool:
+    """Whether the template of the identities' stack makes a key."""
+    return any(each["Type"] == "AWS::KMS::Key" for each in identities["Resources"].values())
 
 
 def root_output(hierarchy: str) -> str:

@@ -22,6 +22,7 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - iam: SimulateCustomPolicy, SimulatePrincipalPolicy
 - kms: DescribeKey, GetKeyRotationStatus
 - lambda: GetFunctionConfiguration, ListEventSourceMappings
+- route53: GetHostedZone
 - s3: GetBucketPublicAccessBlock, GetObject
 - scheduler: GetSchedule
 - secretsmanager: DescribeSecret, GetResourcePolicy, ListSecretVersionIds

@@ -128,7 +128,11 @@ class PrivateCa:
                 CertificateAuthorityArn=certificate_authority_arn
             )
             permissions = pages.build_full_result()["Permissions"]
-        return seen_authority(described["CertificateAuthority"], permissions)
+        authority = described["CertificateAuthority"]
+        # Of one that is not ACTIVE, AWS shows no chain.
+        is_active = authority["Status"] == "ACTIVE"
+        chain = self._complete_chain(certificate_authority_arn)[1:] if is_active else []
+        return seen_authority(authority, permissions, chain)
 
     def issue(self, request: CertificateRequest) -> str:
         """See :meth:`meshcert.issuing.issuing_once.SigningAuthority.issue`."""

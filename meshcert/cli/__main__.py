@@ -14,7 +14,7 @@ from meshcert import VERSION
 from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
-from meshcert.cli.compromised import announced, has_lists
+from meshcert.cli.compromised import announced, has_lists, left_to_its_owner
 from meshcert.cli.costs.month import estimate
 from meshcert.cli.credentials.command import credentials
 from meshcert.cli.map import command as map_command
@@ -206,6 +206,8 @@ def _order(chosen: ChosenMesh, order: str, name: str, reason: str, wait_s: float
         say(f"`meshcert status {name}` and `meshcert history {name}` tell what comes of it")
     elif watch.is_done(after):
         say(f"settled: {screen.short(before.seen.current)} → {screen.short(after.seen.current)}")
+        if order == COMPROMISED and (left := left_to_its_owner(after)):
+            say(left)
     sys.exit(watch.exit_code(after) if after else exit_codes.SETTLED)
 
 

@@ -27,6 +27,12 @@ CLOSES_NOW = (
     "another name, and let its peers accept no other. PERMISSIVE is no answer: it lets in who has no key at all"
 )
 """What can be done if no list tells peers of a revocation."""
+CLOSES_YOURS_NOW = (
+    'what closes the door now: the root that signed it dropped, in three deploys (docs/trust.md, "Replace a CA in '
+    'three deploys"). Until then give the identity another name, and let its peers accept no other. From then on: '
+    "lives of hours, or `revocation: crl` with its CA's `lists`"
+)
+"""The same under a CA of the user's whose lists no proxy reads."""
 
 
 def has_lists(account: Account, looked: Sight, declared: Mesh | None) -> bool | None:
@@ -57,16 +63,25 @@ def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str
     """
     given_up, now, identity = _given_up(looked, reason), looked.seen.now, looked.seen.identity
     ours = not identity.has_existing_authority
-    why = "too little is known of it" if ours else f"its CA is yours: {identity.certificate_authority_arns[0]}"
-    yield (
-        f"{looked.name} gets another key. Once every task serves it, and those with the old key have ended, these are "
-        "revoked for good:"
+    its_owner = () if ours else tuple(each for each in given_up if not each.can_be_revoked)
+    revoked = [each for each in given_up if each not in its_owner]
+    yield f"{looked.name} gets another key." + (
+        " Once every task serves it, and those with the old key have ended, these are revoked for good:"
+        if revoked
+        else ""
     )
-    for each in given_up:
-        serial = f"serial …{each.serial_number[-SHORT:]}" if each.serial_number else "serial number not known"
-        until = f"until {_span(each.not_after, now)}" if each.not_after else "its end is not known"
-        by_hand = "" if each.can_be_revoked else f"; revoke it by hand, {why}"
-        yield f"  {short(each.version)}  {serial}, {until}{by_hand}"
+    for each in revoked:
+        by_hand = "" if each.can_be_revoked else "; revoke it by hand, too little is known of it"
+        yield f"  {_facts(each, now)}{by_hand}"
+    if its_owner:
+        yield (
+            "Its CA is yours, and nobody of the mesh may revoke there. Once every task serves another key, have the "
+            "CA's owner do it:"
+        )
+    for each in its_owner:
+        yield f"  {_facts(each, now)}"
+        if each.serial_number:
+            yield f"    {_by_its_owner(each, identity.certificate_authority_arns[0])}"
     latest = max((each.not_after for each in given_up if each.not_after), default=None)
     listed = (
         f"it stands in its CA's revocation list {LISTED_WITHIN} after its revocation; proxies then refuse it within "
@@ -80,7 +95,30 @@ def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str
     else:
         yield listed if lists else unlisted
     if not lists:
-        yield CLOSES_NOW
+        yield CLOSES_NOW if ours else CLOSES_YOURS_NOW
+
+
+def left_to_its_owner(looked: Sight) -> str:
+    """What is left to do when an order has been carried out; empty if that is nothing."""
+    compromise = looked.memory.compromise
+    if not looked.seen.identity.has_existing_authority or compromise is None:
+        return ""
+    left = [each for each in compromise.certificates if not each.can_be_revoked and not each.has_ended(looked.seen.now)]
+    return "now have the CA's owner revoke what is listed above for it" if left else ""
+
+
+def _facts(each: CompromisedCertificate, now: dt.datetime) -> str:
+    serial = f"serial …{each.serial_number[-SHORT:]}" if each.serial_number else "serial number not known"
+    until = f"until {_span(each.not_after, now)}" if each.not_after else "its end is not known"
+    return f"{short(each.version)}  {serial}, {until}"
+
+
+def _by_its_owner(each: CompromisedCertificate, authority: str) -> str:
+    """The command for the owner of a CA."""
+    return (
+        f"aws acm-pca revoke-certificate --certificate-authority-arn {authority} --certificate-serial "
+        f"{bytes.fromhex(each.serial_number).hex(':')} --revocation-reason KEY_COMPROMISE"
+    )
 
 
 def _given_up(looked: Sight, reason: str) -> tuple[CompromisedCertificate, ...]:

@@ -171,6 +171,7 @@ def usage(sights: Sequence[Sight], declared: Mesh | None) -> BilledParts:
     short_lived = short_lived_authorities(declared) if declared else 0
     issuers = {identity.issuer for identity in identities}
     return BilledParts(
+        keys=2 - bool(declared and declared.about.secrets_key),
         authorities=max(authorities - short_lived, 0),
         short_lived_authorities=short_lived,
         issued=declared_issuing(declared) if declared else (),

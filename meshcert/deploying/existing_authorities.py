@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from meshcert.deploying.refused_changes import known_row
 from meshcert.errors import AuthorityUnfit, Fault, RequestInvalid, RootInUse
-from meshcert.issuing.existing_authority import WantedAuthority, authority_faults, place_faults
+from meshcert.issuing.existing_authority import WantedAuthority, authority_faults, place_faults, unshared_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,12 +108,7 @@ def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenie
     owner = wanted.arn.split(":")[4]
     if owner == account:
         raise denied
-    fault = Fault(
-        f"hierarchies.{wanted.hierarchy}",
-        f"account {owner} does not share the CA with account {account}, or this one has not accepted",
-        f"Have {owner} share it by AWS RAM in {region}, which a deploy of the cell that makes it does; outside of its "
-        "organization, accept: aws ram get-resource-share-invitations",
-    )
+    fault = unshared_fault(wanted, account, region)
     raise AuthorityUnfit(f"the CA {wanted.arn}", (fault,)) from denied
 
 

@@ -40,8 +40,10 @@ ACM = Abilities(
 )
 
 RENEWAL_REMEDIES = {
-    "PCA_ACCESS_DENIED": "give ACM its permission on the CA back (deploy the pki stack: AWS::ACMPCA::Permission)",
-    "PCA_INVALID_DURATION": "the CA ends before a new certificate would: raise the hierarchy's `reissue` and deploy",
+    "PCA_ACCESS_DENIED": "give ACM its permission on the CA back (deploy the pki stack: AWS::ACMPCA::Permission; on a "
+    "CA of yours, its owner does: acm-pca:CreatePermission)",
+    "PCA_INVALID_DURATION": "the CA ends before a new certificate would: raise the hierarchy's `reissue` and deploy; "
+    "of a CA of yours, its owner reissues the certificate",
     "PCA_INVALID_STATE": "the CA is not ACTIVE: enable it, or restore it if it was deleted",
     "PCA_RESOURCE_NOT_FOUND": "the CA is gone for good: declare a new hierarchy and move the identity to it",
     "PCA_LIMIT_EXCEEDED": "a quota of AWS Private CA is used up: ask AWS to raise it",

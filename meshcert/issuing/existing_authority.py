@@ -6,12 +6,13 @@ A deploy and ``make verify-aws`` ask the same.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.errors import Fault
+from meshcert.material.certificate_facts import certificate_facts
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping
 
 AUTHORITY_ARN = (
@@ -21,6 +22,14 @@ AUTHORITY_ARN = (
 """The ARN of a CA (Service Authorization Reference, AWS Private CA), as a regular expression."""
 ACM_ACTIONS = ("IssueCertificate", "GetCertificate", "ListPermissions")
 """What ACM must be permitted on a CA of its own account to renew under it (acm-pca:CreatePermission)."""
+_HOW_TO_BE_ACTIVE = {
+    "CREATING": "Try again in a minute: it is being made",
+    "PENDING_CERTIFICATE": "Have its owner import its certificate (acm-pca:ImportCertificateAuthorityCertificate)",
+    "DISABLED": "Have its owner enable it (acm-pca:UpdateCertificateAuthority), or name another",
+    "EXPIRED": "Have its owner reissue its certificate, or name another",
+    "DELETED": "Have its owner restore it (acm-pca:RestoreCertificateAuthority), or name another",
+}
+_HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 _PERMIT = "Write permit_acm: true beside its ARN, or have its owner call acm-pca:CreatePermission"
 
 
@@ -49,7 +58,7 @@ class SeenAuthority(NamedTuple):
     What AWS says of it (acm-pca:DescribeCertificateAuthority, ListPermissions).
 
     Args:
-        not_after: The end of its certificate; None if it has none.
+        not_after: The first end of its certificate and of those above it; None if it has none.
         acm_actions: What ACM is permitted on it.
     """
 
@@ -60,20 +69,26 @@ class SeenAuthority(NamedTuple):
     acm_actions: frozenset[str] = frozenset()
 
 
-def seen_authority(authority: Mapping[str, Any], permissions: Iterable[Mapping[str, Any]]) -> SeenAuthority:
+def seen_authority(
+    authority: Mapping[str, Any], permissions: Iterable[Mapping[str, Any]], chain: Iterable[str] = ()
+) -> SeenAuthority:
     """
     AWS's answers as far as they matter.
 
     Args:
         authority: ``CertificateAuthority`` of acm-pca:DescribeCertificateAuthority.
         permissions: ``Permissions`` of acm-pca:ListPermissions.
+        chain: The certificates above the CA's own, PEM.
     """
+    ends = [certificate_facts(each).not_after for each in chain]
+    if end := authority.get("NotAfter"):
+        ends.append(end)
     permitted = (each["Actions"] for each in permissions if each["Principal"] == "acm.amazonaws.com")
     return SeenAuthority(
         str(authority["Status"]),
         str(authority["CertificateAuthorityConfiguration"]["KeyAlgorithm"]),
         str(authority.get("UsageMode", "GENERAL_PURPOSE")),
-        authority.get("NotAfter"),
+        min(ends, default=None),
         frozenset(action for actions in permitted for action in actions),
     )
 
@@ -89,6 +104,23 @@ def place_faults(wanted: WantedAuthority, region: str) -> Iterator[Fault]:
         )
 
 
+def unshared_fault(wanted: WantedAuthority, account: str, region: str) -> Fault:
+    """
+    What there is to say of another account's CA that the mesh's may not look at.
+
+    Args:
+        account: The mesh's own.
+        region: Likewise.
+    """
+    owner = wanted.arn.split(":")[4]
+    return Fault(
+        f"hierarchies.{wanted.hierarchy}",
+        f"account {owner} does not share the CA with account {account}, or this one has not accepted",
+        f"Have {owner} share it by AWS RAM in {region}, which a deploy of the cell that makes it does; outside of its "
+        "organization, accept: aws ram get-resource-share-invitations",
+    )
+
+
 def authority_faults(wanted: WantedAuthority, seen: SeenAuthority, account: str, now: dt.datetime) -> Iterator[Fault]:
     """
     Why a CA cannot do what the mesh file wants of it.
@@ -100,7 +132,7 @@ def authority_faults(wanted: WantedAuthority, seen: SeenAuthority, account: str,
     """
     place = f"hierarchies.{wanted.hierarchy}"
     if seen.status != "ACTIVE":
-        remedy = "Have its owner make it ACTIVE, or name another"
+        remedy = _HOW_TO_BE_ACTIVE.get(seen.status, "Name another: it signs nothing any more")
         yield Fault(f"{place}.existing.arn", f"the CA is {seen.status}, and signs nothing", remedy)
     if seen.key_algorithm != wanted.key_algorithm:
         problem = f"its key is {seen.key_algorithm}, and the file says {wanted.key_algorithm}"
@@ -111,10 +143,16 @@ def authority_faults(wanted: WantedAuthority, seen: SeenAuthority, account: str,
         yield Fault(f"{place}.usage", problem, f"Write usage: {usage}")
     if seen.not_after and seen.not_after - now < wanted.life:
         problem = (
-            f"the CA ends on {seen.not_after:%Y-%m-%d}, and a certificate of {wanted.life.days} days would outlive it"
+            f"the CA, or one above it, ends on {seen.not_after:%Y-%m-%d}, and a certificate of "
+            f"{_text_of(wanted.life)} would outlive it"
         )
-        yield Fault(f"{place}.existing.arn", problem, "Have its owner reissue its certificate, or name another CA")
+        remedy = "Have its owner reissue the certificate that ends, or name another CA"
+        yield Fault(f"{place}.existing.arn", problem, remedy)
     missing = [action for action in ACM_ACTIONS if action not in seen.acm_actions]
     if wanted.for_acm and wanted.arn.split(":")[4] == account and missing:
         problem = f"ACM is not permitted {', '.join(missing)} on it: certificates are issued, and no renewal ever is"
         yield Fault(f"{place}.existing.permit_acm", problem, _PERMIT)
+
+
+def _text_of(life: dt.timedelta) -> str:
+    return f"{life // _DAY} days" if life >= 2 * _DAY else f"{life // _HOUR} hours"

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, Strict
 
 from meshcert import naming
 from meshcert.identity import IssuerName
+from meshcert.mesh.applications.fetched_secrets import KMS_KEY, are_parameters
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
@@ -46,6 +47,14 @@ class About(Part):
     """Id of a private DNS namespace of yours that has this name, in the VPC of `network.existing`; left out: made."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
+    secrets_key: Annotated[
+        str,
+        Field(
+            pattern=f"^({KMS_KEY.pattern})?$",
+            examples=["arn:aws:kms:us-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"],
+        ),
+    ] = ""
+    """ARN of a KMS key of yours, of this account and region, that encrypts the mesh's secrets; left out: made."""
     trust_domain: str = Field(default="", examples=["color.example"], json_schema_extra=TRUST_DOMAIN_SCHEMA)
     """SPIFFE trust domain of its identities' `spiffe_id`; left out: no identity has one."""
     published_bundle: PublishedBundle | None = None
@@ -125,6 +134,12 @@ class Mesh(Part):
     def cluster_name(self) -> str:
         """Name of the ECS cluster that its own services run in, whoever made it."""
         return self.cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
+
+    @property
+    def fetches_parameters(self) -> bool:
+        """Whether ECS fetches parameters of Systems Manager for its applications."""
+        applications = (service.application for service in self.services.values())
+        return are_parameters(value for each in applications if each for value in each.secrets.values())
 
     def ecs_place(self, service: str) -> str:
         """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from constructs import Construct, IDependable
 
+    from meshcert.mesh import Mesh
     from meshcert.mesh.network import ExistingNetwork, Network
 
 SERVICES = "Services"
@@ -57,12 +58,21 @@ class NetworkPlacement:
     reachable: tuple[IDependable, ...]
 
 
-def placement(scope: Construct, network: Network) -> NetworkPlacement:
+PARAMETERS = {"Parameters": ec2.InterfaceVpcEndpointAwsService.SSM}
+"""The endpoint besides, if ECS fetches parameters of Systems Manager for applications."""
+
+
+def placement(scope: Construct, mesh: Mesh) -> NetworkPlacement:
     """The mesh's own network, made here, or the existing one that the mesh file names."""
-    return _existing(scope, network.existing) if network.existing else _own(scope, network)
+    network = mesh.network
+    if network.existing:
+        return _existing(scope, network.existing)
+    return _own(scope, network, ENDPOINTS | (PARAMETERS if mesh.fetches_parameters else {}))
 
 
-def _own(scope: Construct, network: Network) -> NetworkPlacement:
+def _own(
+    scope: Construct, network: Network, interfaces: Mapping[str, ec2.InterfaceVpcEndpointAwsService]
+) -> NetworkPlacement:
     through_nat = network.egress is Egress.NAT
     private = ec2.SubnetType.PRIVATE_WITH_EGRESS if through_nat else ec2.SubnetType.PRIVATE_ISOLATED
     vpc = ec2.Vpc(
@@ -80,7 +90,7 @@ def _own(scope: Construct, network: Network) -> NetworkPlacement:
         vpc.add_gateway_endpoint(name, service=service) for name, service in GATEWAYS.items()
     ]
     if not through_nat:
-        endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in ENDPOINTS.items()]
+        endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in interfaces.items()]
     accept(
         vpc,
         "AwsSolutions-VPC7",

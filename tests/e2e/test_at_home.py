@@ -1,15 +1,24 @@
-"""One mesh in a VPC of 172.16/12, a namespace, behind a load balancer and under CAs that were there before it."""
+"""One mesh in a VPC of 172.16/12, a namespace, behind a load balancer, under CAs and a key that were there before."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 from aws_cdk import App
 
 from app import build
-from evidence.fixtures.account_at_home import make_edge, make_home, make_issuing_ca, make_root_ca
-from evidence.fixtures.moving_mesh import DNS, IN_HASTE, SERVICES
+from evidence.fixtures.account_at_home import (
+    HomeCa,
+    make_edge,
+    make_home,
+    make_issuing_ca,
+    make_lower_ca,
+    make_root_ca,
+)
+from evidence.fixtures.moving_mesh import DNS, PROVEN_WITHIN_S, SERVICES
 from local.cdk import app_context
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway
@@ -17,37 +26,76 @@ from local.policy import act_on
 from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
+from meshcert import naming
+from meshcert.lifecycle.policy import Policy
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
+from tests.e2e.terminal import OperatorTerminal
 from tests.stacks.synthesis import CONTEXT
 from tools import verify_aws
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+BATCH = "batch"
+"""An identity that no service presents."""
+IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
 
 
+def under(mesh: dict[str, Any], cas: dict[str, HomeCa], folder: Path) -> None:
+    """Have a mesh file of two CAs name three of the account's, and one identity more."""
+    mesh["identities"][GATEWAY] |= {"issuer": "acm-pca", "validity": "24h"}
+    mesh["identities"][BATCH] = {
+        "hierarchy": BATCH,
+        "issuer": "acm-pca",
+        "validity": "30d",
+        "dns_names": ["batch.example"],
+        "key_algorithm": "EC_prime256v1",
+    }
+    for name, ca in cas.items():
+        (folder / f"{name}.pem").write_text(ca.root)
+        mesh["hierarchies"][name] = {
+            "existing": {"arn": ca.arn, "root": f"{name}.pem", "permit_acm": name == TELLER},
+            "key_algorithm": mesh["identities"][name]["key_algorithm"],
+            "usage": "short_lived" if name == GATEWAY else "general_purpose",
+        }
+
+
+def is_renewed(mesh: RunningMesh, name: str, before: str) -> bool:
+    """Whether another version of an identity's secret is current."""
+    return mesh.current_version(name) != before
+
+
+def serves_newest(mesh: RunningMesh, name: str) -> bool:
+    """Whether all tasks of a service serve the current version of the identity of its name, and no other."""
+    return mesh.served_by_all(name) == {mesh.serial_of(name, mesh.current_version(name))}
+
+
+@pytest.mark.timeout(600)
 def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The gateway's CA is a root of one tier, the teller's an issuing CA whose root is in no account.
+    Three CAs: a short-lived root, an issuing CA whose root is in no account, and one below a root of this account.
 
-    Nothing is made of what was there but ACM's permission, on the CA for which the file says so.
+    The first and the last sign for Private CA, the other for ACM. Nothing is made of what was there but ACM's
+    permission, on the CA for which the file says so.
     """
     monkeypatch.setattr("stacks.identities.ROOT", tmp_path)
     monkeypatch.setattr("tools.aws_checks.existing_authorities.ROOT", tmp_path)
     with LocalAws(tmp_path / "aws") as aws:
         for name, value in aws.environment().items():
             monkeypatch.setenv(name, value)
-        home, cas = make_home(aws, "mtls.svc.cluster.local"), {GATEWAY: make_root_ca(aws), TELLER: make_issuing_ca(aws)}
+        home = make_home(aws, "mtls.svc.cluster.local")
+        cas = {
+            GATEWAY: make_root_ca(aws, "SHORT_LIVED_CERTIFICATE"),
+            TELLER: make_issuing_ca(aws),
+            BATCH: make_lower_ca(aws),
+        }
         values = yaml.safe_load(MUTUAL.read_text())
         values["network"], values["mesh"]["namespace_id"] = home.network(), home.namespace
+        key = aws.client("kms").create_key()["KeyMetadata"]
+        values["mesh"]["secrets_key"] = key["Arn"]
         edge = make_edge(aws, home, 8443)
         values["services"][GATEWAY]["load_balancer"] = {"target_groups": {8443: edge.target_group}}
-        for name, ca in cas.items():
-            (tmp_path / f"{name}.pem").write_text(ca.root)
-            existing = {"arn": ca.arn, "root": f"{name}.pem", "permit_acm": name == TELLER}
-            key = values["identities"][name]["key_algorithm"]
-            values["hierarchies"][name] = {"existing": existing, "key_algorithm": key}
+        under(values, cas, tmp_path)
         file = tmp_path / "mesh.yaml"
         file.write_text(yaml.safe_dump(values, sort_keys=False))
         assert verify_aws.main(["--before", "--mesh", str(file)]) == 0
@@ -57,18 +105,32 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         mesh.wait_until_steady(SERVICES)
         act_on(mesh, IN_HASTE)
         gateway = Gateway(aws.resolve(edge.address), 8443, DNS[GATEWAY], mesh.trust_bundle(GATEWAY))
+        operator = OperatorTerminal(aws, mesh.name, **IN_HASTE.to_environ())
         with gateway.client() as client, Ticking(aws, mesh.name):
             wait_until(lambda: gateway.said(gateway.ask(client)) == ANSWER, "a teller the gateway knows", within_s=60)
-            before = mesh.serial(TELLER)
+            wait_until(lambda: all(map(mesh.proven_version, SERVICES)), "both proven", within_s=PROVEN_WITHIN_S)
+            before = {name: mesh.current_version(name) for name in cas}
             mesh.client("acm").renew_certificate(CertificateArn=mesh.certificate(TELLER)["CertificateArn"])
-            wait_until(
-                lambda: mesh.served_by_all(TELLER) == {mesh.serial(TELLER)} != {before}, "the renewed one", within_s=90
-            )
+            ordered = [operator.run("renew", name).code for name in (GATEWAY, BATCH)]
+            for name, version in before.items():
+                wait_until(partial(is_renewed, mesh, name, version), f"another of {name}'s", within_s=120)
+            for name in SERVICES:
+                wait_until(partial(serves_newest, mesh, name), f"{name} with it", within_s=120)
             assert gateway.said(gateway.ask(client)) == ANSWER
         made = mesh.client("cloudformation").list_stack_resources(StackName="color-pki")["StackResourceSummaries"]
         permitted = aws.client("acm-pca").list_permissions(CertificateAuthorityArn=cas[TELLER].arn)["Permissions"]
         ranges = mesh.client("ec2").describe_vpcs()["Vpcs"]
+        secrets = mesh.client("secretsmanager")
+        under_it = {secrets.describe_secret(SecretId=naming.identity_secret("color", name))["KmsKeyId"] for name in cas}
+        issued = aws.control("GET", "/_local/acm-pca/issued")
 
+    assert ordered == [0, 0]
+    assert under_it == {key["Arn"]}
+    assert {name: (issued[ca.arn]["issued"], issued[ca.arn]["for_acm"]) for name, ca in cas.items()} == {
+        GATEWAY: (2, 0),
+        TELLER: (0, 2),
+        BATCH: (2, 0),
+    }
     assert {each["ResourceType"] for each in made} <= {
         "AWS::ACMPCA::Permission",
         "AWS::CDK::Metadata",

@@ -39,6 +39,7 @@ OF_YOURS = {check.name for check in (*BEFORE, *attached.CHECKS)}
 READS_OF_YOURS = {action for action in READS if action.startswith("ec2:")} | {
     "ecs:DescribeClusters",
     "elasticloadbalancing:DescribeTargetGroups",
+    "route53:GetHostedZone",
 }
 
 

@@ -13,7 +13,7 @@ from aws_cdk import App, CfnOutput, Stack
 from meshcert.mesh import load_mesh, read_mesh
 from meshcert.mesh.checks.limits import MOST_RESOURCES, STORED_SETTINGS, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
-from tests.meshcert.mesh.test_applications import SECRET
+from tests.meshcert.mesh.test_applications import KEY, PARAMETER, SECRET
 from tests.meshcert.mesh.test_clients import DECLARED, PRINCIPAL
 from tests.stacks.synthesis import CONTEXT, ROOT, synthesise
 from tests.stacks.test_network import EXISTING, NAMESPACE
@@ -127,9 +127,17 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
     [
         (),
         (("network.availability_zones", ["us-west-1a", "us-west-1b", "us-west-1c"]),),
-        (("network.egress", "endpoints"), ("hierarchies.colorteller.revocation", "crl")),
+        (
+            ("network.egress", "endpoints"),
+            ("services.colorteller.application.secrets", {"LEVEL": PARAMETER}),
+            ("hierarchies.colorteller.revocation", "crl"),
+        ),
         (("network", {"existing": EXISTING}),),
-        (("network", {"existing": EXISTING}), ("mesh.namespace_id", NAMESPACE)),
+        (
+            ("network", {"existing": EXISTING}),
+            ("mesh.namespace_id", NAMESPACE),
+            ("mesh.secrets_key", KEY.replace("eu-central-1", "us-west-1")),
+        ),
         (("network", {"nat_gateways": "one_per_zone"}),),
         (
             ("identities.more", identity("colorgateway", "more.mtls.local")),
@@ -148,9 +156,9 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
     ids=[
         "as it is",
         "three zones",
-        "endpoints and lists",
+        "endpoints, one for a parameter, and lists",
         "a VPC of yours",
-        "a namespace of yours in it",
+        "a namespace of yours in it, and a key",
         "a NAT gateway in each zone",
         "no load balancer, one more identity",
         "egress",

@@ -47,6 +47,8 @@ SHUT = SEEN._replace(acm_actions=frozenset())
         (LOOK._replace(seen=None, region="us-east-1"), NO, ("the CA is in eu-west-1", "Name a CA in us-east-1")),
         (LOOK._replace(seen=SEEN._replace(status="DISABLED")), NO, ("is DISABLED, and signs nothing",)),
         (LOOK._replace(seen=SEEN._replace(not_after=NOW + LEAF / 2)), NO, ("would outlive it",)),
+        (LOOK._replace(seen=SEEN._replace(usage_mode="SHORT_LIVED_CERTIFICATE")), NO, ("Write usage: short_lived",)),
+        (LOOK._replace(seen=None, unshared="denied"), NO, ("denied", "share it by AWS RAM in eu-west-1")),
     ],
     ids=[
         "as it should be",
@@ -58,6 +60,8 @@ SHUT = SEEN._replace(acm_actions=frozenset())
         "another region",
         "disabled",
         "ends too soon",
+        "another usage",
+        "not shared",
     ],
 )
 def test_a_ca_of_yours_signs_what_the_file_declares(

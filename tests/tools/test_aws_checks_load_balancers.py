@@ -8,7 +8,12 @@ import pytest
 
 from meshcert.mesh.load_balancers import BalancerType
 from tests.tools.judgements import NO, YES, assert_judged
-from tools.aws_checks.load_balancers import TargetGroupSeen, judge_target_group
+from tools.aws_checks.load_balancers import (
+    BalancerSubnetSeen,
+    TargetGroupSeen,
+    judge_balancer_subnet,
+    judge_target_group,
+)
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Verdict
@@ -35,3 +40,26 @@ def test_tasks_can_be_registered_in_a_target_group(
 ) -> None:
     """And what the file says of client certificates holds."""
     assert_judged(judge_target_group(TargetGroupSeen("vpc-1", kind, GROUP | group)), verdict, words)
+
+
+SUBNET = {"VpcId": "vpc-1", "AvailabilityZone": "us-west-1a", "AvailableIpAddressCount": 200}
+PUBLIC = BalancerSubnetSeen("vpc-1", "us-west-1a", is_on_the_internet=True, subnet=SUBNET, way_out="igw-1")
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "words"),
+    [
+        (PUBLIC, YES, "igw-1"),
+        (PUBLIC._replace(is_on_the_internet=False, way_out=""), YES, "no way out"),
+        (PUBLIC._replace(way_out="nat-1"), NO, "route to an internet gateway as load_balancer_subnets"),
+        (PUBLIC._replace(way_out=""), NO, "nobody outside would reach it"),
+        (PUBLIC._replace(subnet=SUBNET | {"VpcId": "vpc-2"}), NO, "a subnet of vpc-1"),
+        (PUBLIC._replace(subnet=SUBNET | {"AvailableIpAddressCount": 7}), NO, "8 free addresses"),
+    ],
+    ids=["public", "internal", "behind NAT", "no way out", "another VPC", "full"],
+)
+def test_a_load_balancer_stands_where_its_clients_reach_it(
+    seen: BalancerSubnetSeen, verdict: Verdict, words: str
+) -> None:
+    """An internet-facing one in a private subnet is made without a word, and answers nobody."""
+    assert_judged(judge_balancer_subnet(seen), verdict, words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,8 @@ from tests.meshcert.mesh.mesh_slips import changed
 from tests.tools.judgements import NO, YES, assert_judged
 from tools import first_deploy, verify_aws
 from tools.aws_checks.cluster import ClusterSeen, judge_cluster
-from tools.aws_checks.network import (
-    NEEDED,
-    NamespaceSeen,
-    SubnetSeen,
-    VpcSeen,
-    judge_namespace,
-    judge_subnet,
-    judge_vpc,
-)
+from tools.aws_checks.namespace import NamespaceSeen, judge_namespace
+from tools.aws_checks.network import NEEDED, SubnetSeen, VpcSeen, judge_subnet, judge_vpc, unreached
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +54,7 @@ def test_a_vpc_resolves_names_and_has_the_ranges_of_the_file(
     assert_judged(judge_vpc(seen), verdict, *words)
 
 
-NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local")
+NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local", "vpc-1", frozenset({"vpc-1", "vpc-2"}))
 
 
 @pytest.mark.parametrize(
@@ -70,8 +64,10 @@ NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local")
         (replace(NAMED, kind="HTTP"), NO, ("private DNS namespace",)),
         (replace(NAMED, name="b.local"), NO, ("Write namespace: b.local",)),
         (replace(NAMED, known_as="a.local-1"), NO, ("Write http_name: a.local-1",)),
+        (replace(NAMED, vpcs=frozenset({"vpc-2"})), NO, ("resolve in vpc-2", "a namespace of vpc-1")),
+        (replace(NAMED, vpcs=None), YES, ("a.local",)),
     ],
-    ids=["as it should be", "no DNS", "another name", "another HTTP name"],
+    ids=["as it should be", "no DNS", "another name", "another HTTP name", "another VPC", "VPCs not known"],
 )
 def test_a_namespace_has_the_names_that_callers_ask_for(
     seen: NamespaceSeen, verdict: Verdict, words: tuple[str, ...]
@@ -94,6 +90,16 @@ def subnet(**changes: Any) -> SubnetSeen:
         (replace(SUBNET, way_out="", endpoints=frozenset(NEEDED)), YES, ("endpoints",)),
         (replace(SUBNET, way_out="igw-1"), NO, ("public_addresses: true",)),
         (replace(SUBNET, way_out="", endpoints=frozenset(NEEDED) - {"ecr.dkr"}), NO, ("endpoints for ecr.dkr",)),
+        (
+            replace(SUBNET, way_out="", endpoints=frozenset(NEEDED) - {"s3"}, unreached={"s3": "not in its table"}),
+            NO,
+            ("endpoints for s3 (not in its table)",),
+        ),
+        (
+            replace(SUBNET, way_out="", endpoints=frozenset(NEEDED), needed=(*NEEDED, "ssm")),
+            NO,
+            ("endpoints for ssm",),
+        ),
         (subnet(VpcId="vpc-2"), NO, ("vpc-2", "a subnet of vpc-1")),
         (subnet(AvailabilityZone="us-west-1c"), NO, ("in us-west-1a",)),
         (subnet(AvailableIpAddressCount=3), NO, ("3 free addresses",)),
@@ -105,6 +111,8 @@ def subnet(**changes: Any) -> SubnetSeen:
         "endpoints",
         "public, without addresses",
         "an endpoint is missing",
+        "an endpoint is out of reach",
+        "no endpoint for parameters",
         "another VPC",
         "another zone",
         "full",
@@ -161,3 +169,68 @@ def test_a_deploy_into_a_vpc_without_a_way_out_makes_nothing(
     assert verify_aws.main(["--before", "--mesh", str(file)]) == 0
     assert first_deploy.main(deploy, tmp_path / "kept") == 0
     assert deployed.exists()
+
+
+GATEWAY = {"ServiceName": "com.amazonaws.us-west-1.s3", "State": "available", "VpcEndpointType": "Gateway"}
+INTERFACE = {"ServiceName": "com.amazonaws.us-west-1.ecr.api", "State": "available", "VpcEndpointType": "Interface"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        (GATEWAY | {"RouteTableIds": ["rtb-1"]}, ""),
+        (GATEWAY | {"RouteTableIds": ["rtb-2"]}, "route table"),
+        (INTERFACE | {"PrivateDnsEnabled": True}, ""),
+        (INTERFACE | {"PrivateDnsEnabled": False}, "private DNS"),
+        (INTERFACE | {"PrivateDnsEnabled": True, "State": "pending"}, "pending"),
+    ],
+)
+def test_an_endpoint_counts_only_where_tasks_reach_it(endpoint: dict[str, Any], why: str) -> None:
+    """One of another route table, or under another name, is as good as none."""
+    said = unreached(endpoint, "rtb-1")
+
+    assert bool(said) == bool(why)
+    assert why in said
+
+
+def test_what_is_named_and_does_not_exist_is_told_before_a_deploy(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A VPC, its subnet, a namespace, a cluster and a CA; and one that another account has and does not share."""
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    number = "01234567-89ab-cdef-0123-456789abcdef"
+    cas = {
+        f"color{which}": {
+            "existing": {"arn": f"arn:aws:acm-pca:{aws.region}:{account}:certificate-authority/{number}", "root": "no"},
+            "key_algorithm": key,
+        }
+        for which, account, key in (
+            ("gateway", aws.account, "EC_prime256v1"),
+            ("teller", "999988887777", "RSA_2048"),
+        )
+    }
+    subnets = {f"{aws.region}a": "subnet-0123456789abcdef0"}
+    network = {"existing": {"vpc": "vpc-0123456789abcdef0", "cidrs": [RANGE], "subnets": subnets}}
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(
+        changed(
+            ("network", network),
+            ("mesh.namespace_id", "ns-0123456789abcdef"),
+            ("cluster", {"existing": "nowhere"}),
+            ("hierarchies", cas),
+        )
+    )
+
+    assert verify_aws.main(["--before", "--json", "--mesh", str(file)]) == 1
+
+    findings = {
+        (each["check"], each["subject"]): each["remedy"]
+        for each in json.loads(capsys.readouterr().out)["findings"]
+        if each["verdict"] == "contradicted"
+    }
+    told = {check: remedy for (check, _), remedy in findings.items()}
+    for check in ("network-vpc", "network-subnet", "network-balancer-subnet", "network-namespace", "cluster-yours"):
+        assert told[check].startswith("Name a"), (check, told)
+    assert findings["ca-existing", "colorgateway"].startswith("Name a CA that is there")
+    assert findings["ca-existing", "colorteller"].startswith("Have 999988887777 share it by AWS RAM")

@@ -31,6 +31,7 @@ CA = {
 }
 YOURS = ("network", {"existing": NETWORK})
 NAMED = ("mesh.namespace_id", "ns-0123456789abcdef")
+KEYED = ("mesh.secrets_key", "arn:aws:kms:us-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef")
 SIGNED = ("hierarchies.colorteller", {"existing": CA, "key_algorithm": "RSA_2048"})
 
 
@@ -65,6 +66,10 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         ([YOURS], OWN._replace(kinds=frozenset()), ["mesh.namespace_id"]),
         ([SIGNED], OWN, ["hierarchies.colorteller.existing"]),
         ([SIGNED], OWN._replace(outputs=frozenset({"colorgatewayRootCa"})), []),
+        ([KEYED], OWN._replace(has_key=True), ["mesh.secrets_key"]),
+        ([], OWN._replace(has_key=False), ["mesh.secrets_key"]),
+        ([KEYED], OWN._replace(has_key=False), []),
+        ([], OWN._replace(has_key=True), []),
     ],
     ids=[
         "made, and made",
@@ -77,6 +82,10 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         "your namespace, then a made one",
         "made CAs, then yours",
         "a CA of yours",
+        "a made key, then yours",
+        "your key, then a made one",
+        "your key, and your key",
+        "a made key, and a made one",
     ],
 )
 def test_what_was_made_does_not_become_yours_nor_the_other_way_round(
@@ -121,7 +130,7 @@ def test_groups_that_stay_by_themselves_are_no_loss() -> None:
 
     found = Made.of({"Resources": {"A": group, "B": kept, "C": named}}, frozenset())
 
-    assert found == (frozenset({"AWS::Logs::LogGroup"}), frozenset(), frozenset({"/meshcert/color/a"}))
+    assert found == Made(frozenset({"AWS::Logs::LogGroup"}), frozenset(), frozenset({"/meshcert/color/a"}))
 
 
 def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(

@@ -14,7 +14,9 @@ from tools.aws_checks import (
     federation,
     granted,
     issuances,
+    keys,
     load_balancers,
+    namespace,
     network,
     renewals,
     rights,
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
 BEFORE: tuple[Check[Any], ...] = (
     *network.CHECKS,
+    *namespace.CHECKS,
     *cluster.CHECKS,
+    *keys.CHECKS,
     *existing_authorities.CHECKS,
     *load_balancers.CHECKS,
 )

@@ -54,6 +54,7 @@ READS = frozenset(
         "kms:GetKeyRotationStatus",
         "lambda:GetFunctionConfiguration",
         "lambda:ListEventSourceMappings",
+        "route53:GetHostedZone",
         "s3:GetBucketPublicAccessBlock",
         "s3:GetObject",
         "scheduler:GetSchedule",
@@ -131,7 +132,8 @@ class Account:
             raise CallNotListed(action)
         question = json.dumps([action, arguments], sort_keys=True, default=str)
         if question not in self._answers:
-            about = next((value for value in arguments.values() if isinstance(value, str)), "this account")
+            named = (each for value in arguments.values() for each in (value if isinstance(value, list) else [value]))
+            about = next((each for each in named if isinstance(each, str)), "this account")
             with aws_errors(action, about):
                 self._answers[question] = self._ask(action, arguments)
         return self._answers[question]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from meshcert.errors import MeshInvalid, RootNotDeclared
-from meshcert.issuing.existing_authority import authority_faults, place_faults, seen_authority
+from meshcert.errors import AccessDenied, MeshInvalid, RootNotDeclared
+from meshcert.issuing.existing_authority import authority_faults, place_faults, seen_authority, unshared_fault
 from meshcert.mesh.existing import roots_in_files, wanted_authority
 from meshcert.publishing.declared_roots import DeclaredRoots, roots_entry
 from stacks.bundling import ROOT
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tools.aws_checks.deployment import Deployment
 
 
+_ASKED = "acm-pca:DescribeCertificateAuthority"
+
+
 class AuthoritySeen(NamedTuple):
     """
     A CA of yours.
@@ -29,6 +32,7 @@ class AuthoritySeen(NamedTuple):
         seen: What AWS says; None if it is in another region, where nobody asks.
         region: The mesh's own.
         account: Likewise.
+        unshared: What AWS says if the CA is another account's that does not let this one look at it; or empty.
         is_permitted_by_deploy: Whether the deploy that comes next gives ACM its permission.
         now: The time, UTC.
     """
@@ -39,6 +43,7 @@ class AuthoritySeen(NamedTuple):
     account: str
     is_permitted_by_deploy: bool
     now: dt.datetime
+    unshared: str = ""
 
 
 class RootSeen(NamedTuple):
@@ -72,11 +77,15 @@ def _wanted(deployment: Deployment, hierarchy: str) -> WantedAuthority:
 
 
 def _authority(deployment: Deployment, hierarchy: str) -> AuthoritySeen:
-    wanted, read, seen = _wanted(deployment, hierarchy), deployment.account.read, None
+    wanted, seen, unshared = _wanted(deployment, hierarchy), None, ""
     if not any(place_faults(wanted, deployment.region)):
-        described = read("acm-pca:DescribeCertificateAuthority", CertificateAuthorityArn=wanted.arn)
-        permissions = read("acm-pca:ListPermissions", CertificateAuthorityArn=wanted.arn)["Permissions"]
-        seen = seen_authority(described["CertificateAuthority"], permissions)
+        try:
+            seen = _seen(deployment, wanted.arn)
+        except AccessDenied as error:
+            # A right that these credentials lack says nothing about a CA of this account.
+            if wanted.arn.split(":")[4] == deployment.account_id:
+                raise
+            unshared = str(error)
     existing = deployment.mesh.hierarchies[hierarchy].existing
     return AuthoritySeen(
         wanted,
@@ -85,14 +94,23 @@ def _authority(deployment: Deployment, hierarchy: str) -> AuthoritySeen:
         deployment.account_id,
         bool(existing and existing.permit_acm and deployment.is_planned),
         deployment.now,
+        unshared,
     )
 
 
+def _seen(deployment: Deployment, arn: str) -> SeenAuthority:
+    read = deployment.account.read
+    authority = read(_ASKED, CertificateAuthorityArn=arn)["CertificateAuthority"]
+    permissions = read("acm-pca:ListPermissions", CertificateAuthorityArn=arn)["Permissions"]
+    chain = deployment.chain(arn) if authority["Status"] == "ACTIVE" else []
+    return seen_authority(authority, permissions, chain)
+
+
 def _root(deployment: Deployment, hierarchy: str) -> RootSeen:
-    existing = deployment.mesh.hierarchies[hierarchy].existing
-    file = existing.root if existing else ""
+    named = deployment.mesh.hierarchies[hierarchy]
+    file = named.existing.root if named.existing else ""
     try:
-        declared = roots_in_files(deployment.mesh, ROOT)
+        declared = roots_in_files(deployment.mesh.part(hierarchies={hierarchy: named}), ROOT)
     except MeshInvalid as error:
         return RootSeen(file, "; ".join(f"{fault.problem}. {fault.remedy}" for fault in error.faults))
     arn = _wanted(deployment, hierarchy).arn
@@ -105,6 +123,9 @@ def _root(deployment: Deployment, hierarchy: str) -> RootSeen:
 
 def judge_authority(look: AuthoritySeen) -> Judgement:
     """Judge whether the CA can sign what the mesh file declares, and whether ACM can renew it."""
+    if look.unshared:
+        remedy = unshared_fault(look.wanted, look.account, look.region).remedy
+        return contradicted(look.unshared, f"{remedy}. If it is shared: deploy with credentials that may {_ASKED}")
     faults: list[Fault] = list(place_faults(look.wanted, look.region))
     text = look.wanted.arn
     if look.seen:
@@ -131,6 +152,13 @@ def judge_root(look: RootSeen) -> Judgement:
 
 
 CHECKS: tuple[Check[Any], ...] = (
-    Check("ca-existing", "The CA of yours signs what the file declares", _yours, _authority, judge_authority),
+    Check(
+        "ca-existing",
+        "The CA of yours signs what the file declares",
+        _yours,
+        _authority,
+        judge_authority,
+        "Name a CA that is there: hierarchies.NAME.existing.arn",
+    ),
     Check("ca-existing-root", "The CA of yours leads to the root of the file", _yours, _root, judge_root),
 )

@@ -1,15 +1,17 @@
-"""Checks of target groups of yours: asked before a deploy makes anything, and at any time later."""
+"""Checks of target groups of yours, and of subnets for load balancers: asked before a deploy, and at any time later."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from meshcert.mesh.load_balancers import BalancerType
+from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
+from tools.aws_checks.network import existing_network, route_table, way_out
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from meshcert.mesh.load_balancers import LoadBalancer
     from tools.aws_checks.deployment import Deployment
 
 _TYPES = {
@@ -19,6 +21,10 @@ _TYPES = {
     "TCP_UDP": BalancerType.NETWORK,
 }
 """Whose targets speak which protocol (elasticloadbalancing:CreateTargetGroup)."""
+
+
+_FEWEST_ADDRESSES = 8
+"""Free addresses in a subnet of a load balancer (Elastic Load Balancing guide)."""
 
 
 class TargetGroupSeen(NamedTuple):
@@ -34,6 +40,25 @@ class TargetGroupSeen(NamedTuple):
     vpc: str
     type: BalancerType
     group: Mapping[str, Any]
+
+
+class BalancerSubnetSeen(NamedTuple):
+    """
+    A subnet of load balancers of the mesh file.
+
+    Args:
+        vpc: Id of the VPC it should be in.
+        zone: The zone it should be in.
+        is_on_the_internet: Whether an internet-facing load balancer is to stand there.
+        subnet: AWS's description.
+        way_out: Id of what its route to anywhere leads to; empty if it has none.
+    """
+
+    vpc: str
+    zone: str
+    is_on_the_internet: bool
+    subnet: Mapping[str, Any]
+    way_out: str
 
 
 def _groups(deployment: Deployment) -> Iterable[str]:
@@ -67,6 +92,69 @@ def judge_target_group(seen: TargetGroupSeen) -> Judgement:
     return confirmed(text)
 
 
+def _made_balancers(deployment: Deployment) -> list[LoadBalancer]:
+    """The load balancers that a deploy makes."""
+    balancers = (service.load_balancer for service in deployment.mesh.services.values())
+    return [balancer for balancer in balancers if balancer and not balancer.target_groups]
+
+
+def _balancer_zones(deployment: Deployment) -> Mapping[str, str]:
+    """The subnets of load balancers, by zone."""
+    existing = existing_network(deployment)
+    return existing.load_balancer_subnets or existing.subnets
+
+
+def _balancer_subnets(deployment: Deployment) -> Iterable[str]:
+    if not deployment.mesh.network.existing or not _made_balancers(deployment):
+        return []
+    return _balancer_zones(deployment).values()
+
+
+def _balancer_subnet(deployment: Deployment, subnet: str) -> BalancerSubnetSeen:
+    (found,) = deployment.account.read("ec2:DescribeSubnets", SubnetIds=[subnet])["Subnets"]
+    (zone,) = (zone for zone, each in _balancer_zones(deployment).items() if each == subnet)
+    schemes = {balancer.scheme for balancer in _made_balancers(deployment)}
+    return BalancerSubnetSeen(
+        existing_network(deployment).vpc,
+        zone,
+        BalancerScheme.INTERNET_FACING in schemes,
+        found,
+        way_out(route_table(deployment, subnet)),
+    )
+
+
+def judge_balancer_subnet(seen: BalancerSubnetSeen) -> Judgement:
+    """Judge whether the load balancers that a deploy makes can stand in a subnet, and be reached as the file says."""
+    vpc, zone, free = (seen.subnet[name] for name in ("VpcId", "AvailabilityZone", "AvailableIpAddressCount"))
+    text = f"{vpc}, {zone}, {free} free addresses, {seen.way_out or 'no way out'}"
+    if (vpc, zone) != (seen.vpc, seen.zone):
+        return contradicted(text, f"Name a subnet of {seen.vpc} in {seen.zone}")
+    if seen.is_on_the_internet and not seen.way_out.startswith("igw-"):
+        return contradicted(
+            text,
+            "The load balancer is internet-facing, and nobody outside would reach it there: name subnets with a route "
+            "to an internet gateway as load_balancer_subnets, or write scheme: internal",
+        )
+    if free < _FEWEST_ADDRESSES:
+        return contradicted(text, f"Name a subnet with {_FEWEST_ADDRESSES} free addresses or more")
+    return confirmed(text)
+
+
 CHECKS: tuple[Check[Any], ...] = (
-    Check("target-group", "ECS can register tasks in the target groups of yours", _groups, _group, judge_target_group),
+    Check(
+        "target-group",
+        "ECS can register tasks in the target groups of yours",
+        _groups,
+        _group,
+        judge_target_group,
+        "Name a target group of this account and region",
+    ),
+    Check(
+        "network-balancer-subnet",
+        "Load balancers can stand in the subnets of yours, and who should reach them does",
+        _balancer_subnets,
+        _balancer_subnet,
+        judge_balancer_subnet,
+        "Name a subnet of this account and region: network.existing.load_balancer_subnets",
+    ),
 )

@@ -1,14 +1,14 @@
-"""Checks of a VPC and a namespace of yours: asked before a deploy makes anything, and at any time later."""
+"""Checks of a VPC of yours: asked before a deploy makes anything, and at any time later."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from meshcert.mesh.network import ExistingNetwork
     from tools.aws_checks.deployment import Deployment
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ANYWHERE = "0.0.0.0/0"
 NEEDED = ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "data-servicediscovery", "s3", "dynamodb")
 """The endpoints without which tasks cannot start where no route leads out, by the ends of their services' names."""
+PARAMETERS = "ssm"
+"""The endpoint besides, if an application has parameters of Systems Manager in its environment."""
 FEWEST_ADDRESSES = 8
 """Free addresses that a subnet of tasks should have: a deployment doubles a service's tasks for a while."""
 
@@ -47,7 +49,9 @@ class SubnetSeen:
         public_addresses: Whether tasks get public addresses there.
         subnet: AWS's description.
         way_out: Id of what its route to anywhere leads to; empty if it has none.
-        endpoints: The VPC's endpoints, by the ends of their services' names.
+        endpoints: The endpoints that the subnet reaches, by the ends of their services' names.
+        unreached: Those of the VPC that it does not reach, and why.
+        needed: The endpoints that tasks need where no route leads out.
     """
 
     vpc: str
@@ -56,26 +60,8 @@ class SubnetSeen:
     subnet: Mapping[str, Any]
     way_out: str
     endpoints: frozenset[str]
-
-
-@dataclass(frozen=True)
-class NamespaceSeen:
-    """
-    The Cloud Map namespace of the mesh file.
-
-    Args:
-        declared: Its name as the mesh file has it.
-        http_name: Its HTTP name, likewise.
-        name: Its name as AWS has it.
-        kind: ``DNS_PRIVATE``, ``DNS_PUBLIC`` or ``HTTP``.
-        known_as: Its HTTP name as AWS has it.
-    """
-
-    declared: str
-    http_name: str
-    name: str
-    kind: str
-    known_as: str
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    needed: tuple[str, ...] = NEEDED
 
 
 def _vpcs(deployment: Deployment) -> Iterable[str]:
@@ -83,7 +69,7 @@ def _vpcs(deployment: Deployment) -> Iterable[str]:
     return [existing.vpc] if existing else []
 
 
-def _yours(deployment: Deployment) -> ExistingNetwork:
+def existing_network(deployment: Deployment) -> ExistingNetwork:
     """
     The VPC of the mesh file.
 
@@ -107,7 +93,7 @@ def _vpc(deployment: Deployment, vpc: str) -> VpcSeen:
         for each in found.get("CidrBlockAssociationSet", [])
         if each.get("CidrBlockState", {}).get("State", "associated") == "associated"
     }
-    return VpcSeen(frozenset(_yours(deployment).cidrs), frozenset(ranges), dns)
+    return VpcSeen(frozenset(existing_network(deployment).cidrs), frozenset(ranges), dns)
 
 
 def _subnets(deployment: Deployment) -> Iterable[str]:
@@ -116,50 +102,62 @@ def _subnets(deployment: Deployment) -> Iterable[str]:
 
 
 def _subnet(deployment: Deployment, subnet: str) -> SubnetSeen:
-    read, existing = deployment.account.read, _yours(deployment)
+    read, existing = deployment.account.read, existing_network(deployment)
     (found,) = read("ec2:DescribeSubnets", SubnetIds=[subnet])["Subnets"]
     (zone,) = (zone for zone, each in existing.subnets.items() if each == subnet)
-    in_the_vpc = [{"Name": "vpc-id", "Values": [existing.vpc]}]
-    tables = read("ec2:DescribeRouteTables", Filters=in_the_vpc)["RouteTables"]
-    endpoints = read("ec2:DescribeVpcEndpoints", Filters=in_the_vpc)["VpcEndpoints"]
+    table = route_table(deployment, subnet)
+    endpoints = read("ec2:DescribeVpcEndpoints", Filters=_in_the_vpc(existing))["VpcEndpoints"]
+    reached = {_service(each): unreached(each, table["RouteTableId"]) for each in endpoints}
     return SubnetSeen(
         existing.vpc,
         zone,
         existing.public_addresses,
         found,
-        _way_out(subnet, tables),
-        frozenset(each["ServiceName"].split(".", 3)[3] for each in endpoints if each["State"] == "available"),
+        way_out(table),
+        frozenset(name for name, why in reached.items() if not why),
+        {name: why for name, why in reached.items() if why},
+        (*NEEDED, PARAMETERS) if deployment.mesh.fetches_parameters else NEEDED,
     )
 
 
-def _way_out(subnet: str, tables: Sequence[Mapping[str, Any]]) -> str:
-    """Where a subnet's own route table, or the VPC's main one, leads what is for anywhere."""
+def _in_the_vpc(existing: ExistingNetwork) -> list[dict[str, Any]]:
+    return [{"Name": "vpc-id", "Values": [existing.vpc]}]
+
+
+def _service(endpoint: Mapping[str, Any]) -> str:
+    return str(endpoint["ServiceName"].split(".", 3)[3])
+
+
+def unreached(endpoint: Mapping[str, Any], route_table: str) -> str:
+    """Why a subnet with that route table does not reach an endpoint of its VPC; empty if it does."""
+    if endpoint["State"] != "available":
+        return str(endpoint["State"])
+    if endpoint["VpcEndpointType"] == "Gateway":
+        return "" if route_table in endpoint["RouteTableIds"] else "not in the subnet's route table"
+    return "" if endpoint.get("PrivateDnsEnabled", True) else "without private DNS, and tasks call AWS's own names"
+
+
+def route_table(deployment: Deployment, subnet: str) -> Mapping[str, Any]:
+    """A subnet's own route table, or the VPC's main one."""
+    tables = deployment.account.read("ec2:DescribeRouteTables", Filters=_in_the_vpc(existing_network(deployment)))[
+        "RouteTables"
+    ]
 
     def has(table: Mapping[str, Any], **association: Any) -> bool:
         return any(association.items() <= each.items() for each in table["Associations"])
 
     own = [table for table in tables if has(table, SubnetId=subnet)]
-    table = (own or [table for table in tables if has(table, Main=True)])[0]
+    found: Mapping[str, Any] = (own or [table for table in tables if has(table, Main=True)])[0]
+    return found
+
+
+def way_out(table: Mapping[str, Any]) -> str:
+    """Where a route table leads what is for anywhere."""
     for route in table["Routes"]:
         if route.get("DestinationCidrBlock") == ANYWHERE and route.get("State") != "blackhole":
             kinds = ("NatGatewayId", "GatewayId", "TransitGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId")
             return next((str(route[kind]) for kind in kinds if route.get(kind)), "")
     return ""
-
-
-def _namespaces(deployment: Deployment) -> Iterable[str]:
-    return [deployment.mesh.about.namespace_id] if deployment.mesh.about.namespace_id else []
-
-
-def _namespace(deployment: Deployment, namespace: str) -> NamespaceSeen:
-    found = deployment.account.read("servicediscovery:GetNamespace", Id=namespace)["Namespace"]
-    return NamespaceSeen(
-        deployment.mesh.namespace,
-        deployment.mesh.http_name,
-        found["Name"],
-        found["Type"],
-        found["Properties"]["HttpProperties"]["HttpName"],
-    )
 
 
 def judge_vpc(seen: VpcSeen) -> Judgement:
@@ -173,22 +171,14 @@ def judge_vpc(seen: VpcSeen) -> Judgement:
     return confirmed(text)
 
 
-def judge_namespace(seen: NamespaceSeen) -> Judgement:
-    """Judge whether callers find services in the namespace by the names of the mesh file."""
-    text = f"{seen.kind} {seen.name}, HTTP name {seen.known_as}"
-    if seen.kind != "DNS_PRIVATE":
-        return contradicted(text, "Name a private DNS namespace: tasks that start while Cloud Map is out ask DNS")
-    if seen.name != seen.declared:
-        return contradicted(text, f"Write namespace: {seen.name} below mesh, or name the namespace {seen.declared}")
-    if seen.known_as != seen.http_name:
-        return contradicted(text, f"Write http_name: {seen.known_as} below mesh: callers ask for {seen.http_name}")
-    return confirmed(text)
-
-
 def judge_subnet(seen: SubnetSeen) -> Judgement:
     """Judge whether tasks can start in a subnet: it is the one that is meant, and AWS's APIs are in reach."""
     vpc, zone, free = (seen.subnet[name] for name in ("VpcId", "AvailabilityZone", "AvailableIpAddressCount"))
-    missing = [name for name in NEEDED if name not in seen.endpoints]
+    missing = [
+        f"{name} ({seen.unreached[name]})" if name in seen.unreached else name
+        for name in seen.needed
+        if name not in seen.endpoints
+    ]
     way = seen.way_out or ("endpoints" if not missing else "no way out")
     text = f"{vpc}, {zone}, {free} free addresses, {way}"
     if (vpc, zone) != (seen.vpc, seen.zone):
@@ -213,6 +203,7 @@ CHECKS: tuple[Check[Any], ...] = (
         _vpcs,
         _vpc,
         judge_vpc,
+        "Name a VPC of this account and region: network.existing.vpc",
     ),
     Check(
         "network-subnet",
@@ -220,12 +211,6 @@ CHECKS: tuple[Check[Any], ...] = (
         _subnets,
         _subnet,
         judge_subnet,
-    ),
-    Check(
-        "network-namespace",
-        "The Cloud Map namespace of yours is private DNS, and has the names of the file",
-        _namespaces,
-        _namespace,
-        judge_namespace,
+        "Name a subnet of this account and region: network.existing.subnets",
     ),
 )

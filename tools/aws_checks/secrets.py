@@ -118,7 +118,9 @@ def _key(deployment: Deployment, subject: str) -> KeySeen:
     alias = naming.key_alias(deployment.name)
     key = deployment.account.read("kms:DescribeKey", KeyId=alias)["KeyMetadata"]
     rotation = deployment.account.read("kms:GetKeyRotationStatus", KeyId=key["KeyId"])
-    return KeySeen(secret.get("KmsKeyId", ""), key, bool(rotation["KeyRotationEnabled"]))
+    # Whether a key of yours is rotated is its owner's to say.
+    rotates = bool(rotation["KeyRotationEnabled"] or deployment.mesh.about.secrets_key)
+    return KeySeen(secret.get("KmsKeyId", ""), key, rotates)
 
 
 def judge_version(seen: VersionSeen) -> Judgement:

@@ -18,6 +18,8 @@ Facts = TypeVar("Facts")
 # Codes that meshcert.aws need not distinguish: only this command asks for roles, keys, clusters and queues.
 _NOT_THERE = {
     "ClusterNotFoundException",
+    "InvalidSubnetID.NotFound",
+    "InvalidVpcID.NotFound",
     "NamespaceNotFound",
     "NoSuchEntity",
     "NotFoundException",
@@ -27,6 +29,7 @@ _NOT_THERE = {
 }
 
 
+_OF_A_DEPLOY = "Deploy the stacks again, and look at their events if it stays missing"
 # Amazon SNS's code for a denied call.
 _DENIED = {"AuthorizationError"}
 
@@ -90,6 +93,7 @@ class Check(Generic[Facts]):
         subjects: Names of everything it is about.
         look: Asks AWS about one subject; raises :class:`~meshcert.errors.MeshcertError` if there is no answer.
         judge: Judges the answer; calls nothing.
+        if_missing: What to do if AWS has nothing of that name; by default it is something that a deploy creates.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Check(Generic[Facts]):
     subjects: Callable[[Deployment], Iterable[str]]
     look: Callable[[Deployment, str], Facts]
     judge: Callable[[Facts], Judgement]
+    if_missing: str = _OF_A_DEPLOY
 
     def findings(self, deployment: Deployment) -> Iterator[Finding]:
         """One finding for each subject; whatever AWS answers, the check goes on."""
@@ -112,7 +117,7 @@ class Check(Generic[Facts]):
         try:
             return self.judge(self.look(deployment, subject))
         except MeshcertError as error:
-            return no_answer(error)
+            return no_answer(error, self.if_missing)
         except (LookupError, TypeError, ValueError, StopIteration) as error:
             # The point is to learn how AWS differs from what we think, so no answer may stop the other checks.
             return undecided(f"the answer is not of the form we expect: {error!r}", "Please report it")
@@ -136,14 +141,18 @@ def undecided(seen: str, remedy: str = "") -> Judgement:
     return Judgement(Verdict.UNDECIDED, seen, remedy)
 
 
-def no_answer(error: MeshcertError) -> Judgement:
+def no_answer(error: MeshcertError, if_missing: str = _OF_A_DEPLOY) -> Judgement:
     """
     The judgement when AWS gave no answer.
 
-    If something that a deploy creates is missing, that is a contradiction; any other error leaves the question open.
+    If something that has to be there is missing, that is a contradiction; any other error leaves the question open.
+
+    Args:
+        if_missing: What to do then.
     """
     if isinstance(error, IdentityMissing) or (isinstance(error, AwsRefused) and error.code in _NOT_THERE):
-        return contradicted(str(error), "Deploy the stacks again, and look at their events if it stays missing")
+        seen = str(error) if if_missing == _OF_A_DEPLOY else f"{error.resource} does not exist here"
+        return contradicted(seen, if_missing)
     if isinstance(error, AccessDenied) or (isinstance(error, AwsRefused) and error.code in _DENIED):
         return undecided(str(error), f"Run this with credentials that may {error.operation}; it only reads")
     if isinstance(error, AwsUnavailable):

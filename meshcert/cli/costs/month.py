@@ -118,6 +118,7 @@ class BilledParts:
         polls: The services that look for new versions.
         short_lived_authorities: Number of CAs of usage mode SHORT_LIVED_CERTIFICATE.
         issued: How the identities' certificates are issued; those that it leaves out are ACM's.
+        keys: Number of KMS keys: that of the alarms, and that of the secrets if it is not yours.
     """
 
     authorities: int
@@ -128,6 +129,7 @@ class BilledParts:
     issued: tuple[IssuedAlike, ...] = ()
     alarms: int = 0
     metrics: int = 0
+    keys: int = 2
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def estimate(usage: BilledParts) -> Estimate:
         Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
         Line("looks for new versions by tasks", f"{polls:,} DescribeSecret", polls * SECRET_CALLS),
         *_discovering(usage.polls),
-        Line("KMS keys", "2, secrets and alarms", 2 * KEY),
+        Line("KMS keys", "2, secrets and alarms" if usage.keys > 1 else "1, alarms", usage.keys * KEY),
         Line("sweeps: one look an hour at each identity", f"{looks:,} looks", looks * LOOK),
         Line(
             "ticks, and Lambda listening at the queues",

@@ -28,10 +28,10 @@ from meshcert.mesh.network import Egress, NatGateways
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
-    from meshcert.mesh.network import Network
 
 INTERFACE_ENDPOINTS = 5
-"""Interface endpoints of a mesh with ``egress: endpoints``, one in each zone."""
+"""Interface endpoints of a mesh with ``egress: endpoints``, one in each zone; parameters of Systems Manager take one
+more."""
 
 CPU_HOUR = 0.03238
 """A vCPU of Fargate on arm64, an hour; x86_64 costs a quarter more (aws.amazon.com/fargate/pricing)."""
@@ -91,6 +91,7 @@ def declared_usage(mesh: Mesh) -> BilledParts:
     publishes = mesh.about.published_bundle is not None
     issuers = {identity.issuer for identity in mesh.identities.values()}
     return BilledParts(
+        keys=2 - bool(mesh.about.secrets_key),
         authorities=sum(hierarchy.made for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
         issued=declared_issuing(mesh),
@@ -126,15 +127,16 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
             f"{tasks}: {cpus:g} vCPU, {gib:g} GiB",
             (cpus * CPU_HOUR + gib * GIB_HOUR) * HOURS,
         ),
-        *_way_out(mesh.network),
+        *_way_out(mesh),
         Line("load balancers", f"{len(made)}", len(made) * BALANCER_HOUR * HOURS),
         Line("Cloud Map's hosted zone", "1", ZONE),
         *_insights(mesh),
     )
 
 
-def _way_out(network: Network) -> tuple[Line, ...]:
+def _way_out(mesh: Mesh) -> tuple[Line, ...]:
     """What leads to AWS's APIs; nothing of ours does in a VPC of yours."""
+    network = mesh.network
     zones = len(network.availability_zones) or ZONES
     if network.existing:
         return ()
@@ -142,8 +144,9 @@ def _way_out(network: Network) -> tuple[Line, ...]:
         gateways = zones if network.nat_gateways is NatGateways.ONE_PER_ZONE else 1
         what = "NAT gateway with its address" if gateways == 1 else "NAT gateways with their addresses"
         return (Line(what, f"{gateways}", gateways * NAT_HOUR * HOURS),)
-    endpoints = INTERFACE_ENDPOINTS * zones
-    return (Line("interface endpoints", f"{INTERFACE_ENDPOINTS} in {zones} zones", endpoints * ENDPOINT_HOUR * HOURS),)
+    endpoints = INTERFACE_ENDPOINTS + mesh.fetches_parameters
+    dollars = endpoints * zones * ENDPOINT_HOUR * HOURS
+    return (Line("interface endpoints", f"{endpoints} in {zones} zones", dollars),)
 
 
 def _insights(mesh: Mesh) -> tuple[Line, ...]:

@@ -39,6 +39,8 @@ def show_status(screen: Screen, account: Account, surveyed: Survey, *, unsettled
         for compromised in document["compromised"]:
             revoked = compromised["revoked_at"]
             note = f"revoked {revoked:%Y-%m-%d %H:%M} UTC" if revoked else "not revoked yet"
+            if not (compromised["serial_number"] and compromised["certificate_authority_arn"]):
+                note = "to be revoked by hand, or by the owner of its CA"
             screen.paragraph("compromised", f"{short(compromised['version'])} {note}", "" if revoked else "red")
         if not document["services"] and not document["jobs"]:
             screen.paragraph("served", "by no task of the mesh: who fetches it elsewhere does not say so", "dim")

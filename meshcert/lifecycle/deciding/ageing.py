@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
+_OF_YOURS = {
+    Kind.CA_AGEING: "Have its owner reissue the certificate that ends, on the same key: nothing else changes",
+    Kind.CA_TOO_SHORT: "Have its owner reissue the certificate that ends, on the same key, now: no certificate can be "
+    "renewed any more",
+    Kind.CA_MISSING: "Have its owner take it back with acm-pca:RestoreCertificateAuthority, or declare a new hierarchy",
+    Kind.AWS_DENIED: "If another account owns the CA, have it share the CA by AWS RAM again; else deploy the stacks "
+    "again: a policy of your account may deny the call",
+}
+"""The remedies for a CA of the user's, which no deploy changes."""
+
 
 def authorities(seen: Observation, policy: Policy) -> Concern:
     """
@@ -24,11 +34,11 @@ def authorities(seen: Observation, policy: Policy) -> Concern:
     lifetime to act.
     """
     if isinstance(seen.authorities, Missing):
-        return Concern(findings=(Finding(Kind.CA_MISSING, seen.authorities.what),))
+        return Concern(findings=(_finding(seen, Kind.CA_MISSING, seen.authorities.what),))
     if isinstance(seen.authorities, Unknown):
         kind = Kind.AWS_DENIED if seen.authorities.denied else Kind.AWS_UNAVAILABLE
         reason = seen.authorities.reason
-        return Concern(waiting(f"the CA cannot be looked at: {reason}"), (Finding(kind, reason),))
+        return Concern(waiting(f"the CA cannot be looked at: {reason}"), (_finding(seen, kind, reason),))
     if not isinstance(seen.issuance, Issuance) or not seen.issuance.validity:
         return Concern()
     leaf = seen.issuance.validity
@@ -40,10 +50,16 @@ def authorities(seen: Observation, policy: Policy) -> Concern:
     findings = []
     for authority in seen.authorities:
         left = authority.not_after - seen.now
-        whose = " (yours: its owner reissues its certificate)" if seen.identity.has_existing_authority else ""
+        whose = ", which is yours, or a CA above it" if seen.identity.has_existing_authority else ""
         detail = f"{authority.arn}{whose} ends {authority.not_after:%Y-%m-%d}, in {left.days} days"
         if left < lifetime:
-            findings.append(Finding(Kind.CA_TOO_SHORT, f"{detail}: less than the lifetime of a certificate"))
+            findings.append(_finding(seen, Kind.CA_TOO_SHORT, f"{detail}: less than the lifetime of a certificate"))
         elif authority.not_after < renewed_next_at + lifetime * (1 + policy.ca_margin):
-            findings.append(Finding(Kind.CA_AGEING, f"{detail}: before the certificate that is renewed next would"))
+            findings.append(
+                _finding(seen, Kind.CA_AGEING, f"{detail}: before the certificate that is renewed next would")
+            )
     return Concern(findings=tuple(findings))
+
+
+def _finding(seen: Observation, kind: Kind, detail: str) -> Finding:
+    return Finding(kind, detail, _OF_YOURS.get(kind, "") if seen.identity.has_existing_authority else "")

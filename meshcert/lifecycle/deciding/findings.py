@@ -47,8 +47,10 @@ REMEDIES: dict[Kind, str] = {
     Kind.DEPLOYMENT_SLOW: "Look at the service's events in ECS: tasks may be unhealthy or not end, or there is no "
     "capacity",
     Kind.SERVICE_MISSING: "Deploy the services stack, or remove the service from the mesh file",
-    Kind.CA_AGEING: "Raise the hierarchy's `reissue` in the mesh file and deploy: same key, nothing else changes",
-    Kind.CA_TOO_SHORT: "Raise the hierarchy's `reissue` and deploy now: no certificate can be renewed any more",
+    Kind.CA_AGEING: "Raise the hierarchy's `reissue` in the mesh file and deploy: same key, nothing else changes. Of a "
+    "CA of yours, its owner reissues the certificate",
+    Kind.CA_TOO_SHORT: "Raise the hierarchy's `reissue` and deploy now: no certificate can be renewed any more. Of a "
+    "CA of yours, its owner reissues the certificate",
     Kind.CA_MISSING: "Take it back with acm-pca:RestoreCertificateAuthority, or declare a new hierarchy",
     Kind.STEP_FAILING: "Mend what the error names; it is tried again ever later, and at once with `meshcert renew`",
     Kind.AWS_DENIED: "Deploy the stacks again; if it stays, a policy of your account denies the call",
@@ -75,7 +77,7 @@ class Finding:
 
     Args:
         detail: What is at fault, and why.
-        issuer: The issuer's own remedy; empty for a finding that is not about the issuer.
+        issuer: The issuer's own remedy, or that of a CA's owner; empty for that of the kind.
     """
 
     kind: Kind

@@ -93,7 +93,8 @@ def told(before: KeyCompromise | None, after: KeyCompromise | None) -> str:
     revoked = ", ".join(each.serial_number for each in new if each.can_be_revoked)
     by_hand = ", ".join(each.serial_number or each.version for each in new if not each.can_be_revoked)
     parts = [f"to be revoked: {revoked}"] if revoked else []
-    parts += [f"to be revoked by hand, for its serial number or its CA is not known: {by_hand}"] if by_hand else []
+    why = "for its CA is yours, or it or its serial number is not known"
+    parts += [f"to be revoked by hand, {why}: {by_hand}"] if by_hand else []
     return f"done: {'; '.join(parts) or 'known before'}"
 
 
@@ -130,17 +131,15 @@ def _begun(certificate: KnownCertificate | None) -> float:
 def _certificate(memory: Memory, version: str, seen: Observation) -> CompromisedCertificate:
     for serial_number, known in memory.certificates.items():
         if known.version == version:
-            authority = memory.authorities.get(known.certificate_arn) or _authority(known.certificate_arn, seen)
+            authority = _authority(known.certificate_arn, seen, memory.authorities.get(known.certificate_arn, ""))
             key = _public_key(version, seen)
             return CompromisedCertificate(version, serial_number, authority, known.not_after, public_key=key)
     return CompromisedCertificate(version)
 
 
-def _authority(reference: str, seen: Observation) -> str:
+def _authority(reference: str, seen: Observation, remembered: str = "") -> str:
     """The CA that has signed a certificate; empty if that is not known, or it is the user's: nothing revokes there."""
-    authority = authority_of(reference)
-    if not authority:
-        return unnamed_authority(reference, seen)
+    authority = remembered or authority_of(reference) or unnamed_authority(reference, seen)
     identity = seen.identity
     theirs = identity.certificate_authority_arns[:1] if identity.has_existing_authority else ()
     return "" if authority in theirs else authority

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SECRETS_MANAGER, PARAMETER_STORE = "secretsmanager", "ssm"
 _ARN = r"arn:aws[a-z-]*:{}:(?P<region>[a-z0-9-]+):[0-9]{{12}}:{}"
@@ -46,3 +49,9 @@ class FetchedSecret(NamedTuple):
             if found := form.fullmatch(text):
                 return cls(service, found["region"], found["arn"], found["name"])
         return None
+
+
+def are_parameters(values: Iterable[str]) -> bool:
+    """Whether any of these values of ``secrets`` is a parameter of Systems Manager."""
+    found = map(FetchedSecret.from_value, values)
+    return any(secret is not None and secret.service == PARAMETER_STORE for secret in found)

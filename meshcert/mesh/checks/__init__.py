@@ -35,6 +35,7 @@ from meshcert.mesh.checks.network.load_balancers import check_load_balancers
 from meshcert.mesh.checks.network.networks import check_network
 from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
 from meshcert.mesh.checks.network.reach import check_egress, check_metrics, check_plain_text_sources
+from meshcert.mesh.checks.network.regions import check_regions
 from meshcert.mesh.checks.routing.allow_rules import check_allow_rules
 from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
 from meshcert.mesh.checks.routing.routers import check_local_ports, check_routers, check_virtual_services
@@ -70,6 +71,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_metrics,
         check_load_balancers,
         check_existing_authorities,
+        check_regions,
         check_validity,
         check_trust,
         check_revocation,

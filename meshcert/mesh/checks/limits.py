@@ -37,6 +37,10 @@ NAMESPACE = 1
 """The Cloud Map namespace, if it is not yours."""
 NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
+ENDPOINT = 2
+"""One interface endpoint more, with its security group."""
+KEY = 1
+"""The KMS key of the secrets, if it is not yours; its alias is made either way."""
 SERVICE = 5
 """Role, task definition, security group, service, Cloud Map service."""
 GROUP = 1
@@ -101,6 +105,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
     counted = Counter(
         pki=AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
         identities=FUNCTIONS
+        - KEY * bool(mesh.about.secrets_key)
         + ISSUANCES * mesh.has_own_keys
         + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)
@@ -178,7 +183,7 @@ def _network(mesh: Mesh) -> int:
     if network.existing:
         return WITHOUT_NETWORK - (NAMESPACE if mesh.about.namespace_id else 0)
     if network.egress is not Egress.NAT:
-        return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones
+        return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones + ENDPOINT * mesh.fetches_parameters
     more = ZONE_WITH_NAT * (zones - 1) if network.nat_gateways is NatGateways.ONE_PER_ZONE else 0
     return NETWORK + ZONE * zones + more
 

@@ -97,6 +97,33 @@ def test_without_the_right_to_ask_the_ca_it_says_both(terminal: Terminal) -> Non
     assert terminal.world.memory.compromise
 
 
+def test_under_a_ca_of_yours_its_owner_is_told_what_to_revoke_and_when(terminal: Terminal) -> None:
+    """Nobody of the mesh may; the order gives the identity another key, and ends when that is served."""
+    world, (_, second) = terminal.world, terminal.world.acm.serial_numbers
+    world.declared.remember(replace(world.identity, has_existing_authority=True))
+
+    ended = terminal.run("compromised", "colorteller", "--wait", "3600")
+
+    lines = ended.out.splitlines()
+    assert ended.code == 0
+    assert lines[0] == "colorteller gets another key."
+    assert lines[1].startswith(
+        "Its CA is yours, and nobody of the mesh may revoke there. Once every task serves another"
+    )
+    assert lines[3] == (
+        f"    aws acm-pca revoke-certificate --certificate-authority-arn {ROOT} --certificate-serial "
+        f"{bytes.fromhex(second).hex(':')} --revocation-reason KEY_COMPROMISE"
+    )
+    assert "for good" not in ended.out
+    assert "proxies read no revocation list of its CA, so peers accept the old key until 2027-02-01 12:06" in ended.out
+    assert "its hierarchy, deployed before this order" not in ended.out
+    assert "a hierarchy of the mesh's own with `revocation: crl`" in ended.out
+    assert lines[-2].startswith("settled: ")
+    assert lines[-1] == "now have the CA's owner revoke what is listed above for it"
+    assert world.acm.revoked == []
+    assert terminal.run("status", "colorteller").out.count("by the owner of its CA") == 2
+
+
 def test_it_is_followed_until_the_old_certificates_are_revoked(terminal: Terminal) -> None:
     """Not only until the new key is served; `history` tells who and why, and `status` shows it."""
     serials = list(terminal.world.acm.serial_numbers)

@@ -16,8 +16,9 @@ from meshcert.cli.costs.issuing import HOURS, IssuingWay, issuing_costs
 from meshcert.cli.costs.offline import declared_usage, offline_plan
 from meshcert.cli.exit_codes import SETTLED, USAGE
 from meshcert.mesh import load_mesh, read_mesh
-from stacks.constructs.network import ENDPOINTS
+from stacks.constructs.network import ENDPOINTS, PARAMETERS
 from tests.meshcert.mesh.mesh_slips import changed
+from tests.meshcert.mesh.test_applications import PARAMETER
 from tests.stacks.test_sizes import mesh_of
 
 if TYPE_CHECKING:
@@ -91,6 +92,17 @@ def test_the_way_out_is_priced_as_the_stack_builds_it(tmp_path: Path) -> None:
 
     assert len(ENDPOINTS) == offline.INTERFACE_ENDPOINTS
     assert line.dollars == pytest.approx(len(ENDPOINTS) * 2 * 0.01 * HOURS)
+
+
+def test_an_endpoint_for_parameters_is_priced_where_there_are_parameters() -> None:
+    """Beside those that every task needs."""
+    secrets = ("services.colorteller.application.secrets", {"LEVEL": PARAMETER})
+    mesh = read_mesh(changed(("network.egress", "endpoints"), secrets)).mesh
+    assert mesh is not None
+
+    (line,) = [line for line in offline_plan(mesh).workload if line.what == "interface endpoints"]
+
+    assert line.quantity == f"{len(ENDPOINTS | PARAMETERS)} in 2 zones"
 
 
 def test_container_insights_cost_something_only_where_they_are_asked_for() -> None:

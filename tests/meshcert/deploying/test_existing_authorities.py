@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
+from meshcert.aws.private_ca import PrivateCa
 from meshcert.deploying.existing_authorities import existing_properties, refuse_unshared
-from meshcert.errors import AccessDenied, AuthorityUnfit, RootNotDeclared
+from meshcert.errors import AccessDenied, AuthorityUnfit, MaterialRejected, RootNotDeclared
 from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority, authority_faults
+from meshcert.material import split_certificates
 from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots_entry
-from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST
+from meshcert.publishing.preflight import Expectation, verify_material
+from meshcert.san import Dns
+from tests.meshcert.publishing.world import BUNDLE, IDENTITY, NAME, ROOT, TRUST
 
 if TYPE_CHECKING:
     from tests.meshcert.publishing.world import World
@@ -27,15 +31,31 @@ SEEN = SeenAuthority("ACTIVE", "RSA_2048", "GENERAL_PURPOSE", NOW + 3 * LEAF, fr
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"status": "DISABLED"}, "it is DISABLED"),
-        ({"status": "EXPIRED"}, "EXPIRED"),
+        ({"status": "DISABLED"}, "UpdateCertificateAuthority"),
+        ({"status": "EXPIRED"}, "the CA is EXPIRED"),
+        ({"status": "PENDING_CERTIFICATE"}, "import its certificate"),
+        ({"status": "CREATING"}, "Try again in a minute"),
+        ({"status": "DELETED"}, "RestoreCertificateAuthority"),
+        ({"status": "FAILED"}, "Name another: it signs nothing any more"),
         ({"key_algorithm": "EC_prime256v1"}, "key_algorithm: EC_prime256v1"),
         ({"usage_mode": "SHORT_LIVED_CERTIFICATE"}, "usage: short_lived"),
         ({"not_after": NOW + LEAF / 2}, "would outlive it"),
         ({"acm_actions": frozenset()}, "permit_acm: true"),
         ({"acm_actions": frozenset({"IssueCertificate"})}, "no renewal ever is"),
     ],
-    ids=["disabled", "expired", "another key", "another usage", "ends too soon", "ACM shut out", "ACM half let in"],
+    ids=[
+        "disabled",
+        "expired",
+        "pending",
+        "new",
+        "deleted",
+        "failed",
+        "another key",
+        "another usage",
+        "ends too soon",
+        "ACM shut out",
+        "ACM half let in",
+    ],
 )
 def test_a_ca_that_cannot_sign_what_is_declared_is_refused_with_the_reason(
     world: World, changes: dict[str, Any], words: str
@@ -47,8 +67,87 @@ def test_a_ca_that_cannot_sign_what_is_declared_is_refused_with_the_reason(
     answer = world.ask("Create", TRUST | {"Existing": existing_properties(WANTED)})
 
     assert answer["Status"] == "FAILED"
-    assert words.replace("it is DISABLED", "the CA is DISABLED") in answer["Reason"]
+    assert words in answer["Reason"]
     assert world.current(BUNDLE) is None or not world.vault.current_value(BUNDLE).value.count("CERTIFICATE")
+
+
+class OneAuthority:
+    """
+    boto3's client, for one CA whose chain is a hierarchy's.
+
+    Args:
+        described: Of its description, what is not as usual.
+    """
+
+    def __init__(self, hierarchy: Hierarchy, described: dict[str, Any]) -> None:
+        self._own, *above = split_certificates(hierarchy.certificate_chain)
+        self._above, self._described = "\n".join(above), described
+
+    def describe_certificate_authority(self, **_asked: str) -> dict[str, Any]:
+        """What it is."""
+        authority: dict[str, Any] = {
+            "Status": "ACTIVE",
+            "CertificateAuthorityConfiguration": {"KeyAlgorithm": "EC_prime256v1"},
+            "NotAfter": NOW + 4 * LEAF,
+        }
+        return {"CertificateAuthority": authority | self._described}
+
+    def get_certificate_authority_certificate(self, **_asked: str) -> dict[str, str]:
+        """Of a root that signs, there is no chain; of a CA without a certificate, neither."""
+        assert "Status" not in self._described
+        return {"Certificate": self._own, **({"CertificateChain": self._above} if self._above else {})}
+
+    def get_paginator(self, _operation: str) -> Self:
+        """Pages of its permissions, of which it has none."""
+        return self
+
+    def paginate(self, **_asked: str) -> Self:
+        """Likewise."""
+        return self
+
+    def build_full_result(self) -> dict[str, Any]:
+        """Likewise."""
+        return {"Permissions": []}
+
+
+def answers(hierarchy: Hierarchy, **described: Any) -> PrivateCa:
+    """AWS Private CA with one CA, whose root is declared."""
+    return PrivateCa(OneAuthority(hierarchy, described), roots=DeclaredRoots(roots_entry(ROOT, hierarchy.root_pem)))
+
+
+@pytest.mark.parametrize(
+    "tiers", [1, 2, 3], ids=["a root that signs", "one below a root", "one below two that are elsewhere"]
+)
+def test_whatever_stands_above_a_ca_its_leaves_lead_to_the_root_that_is_declared(tiers: Literal[1, 2, 3]) -> None:
+    """The root is the last of its chain, or the CA's own certificate."""
+    hierarchy, other = Hierarchy(tiers), Hierarchy(tiers)
+    ca = answers(hierarchy)
+    expected = Expectation("colorteller", (Dns(NAME),), (), ca.root(ROOT), dt.datetime.now(dt.UTC))
+
+    assert ca.root(ROOT).strip() == hierarchy.root_pem.strip()
+    assert ca.certificate(ROOT).strip() == hierarchy.issuing_pem.strip()
+    verify_material(hierarchy.issue([NAME]), expected)
+    with pytest.raises(MaterialRejected):
+        verify_material(other.issue([NAME]), expected)
+
+
+def test_the_first_certificate_of_its_chain_that_ends_is_its_end() -> None:
+    """A root that ends before the leaf is no anchor any more, however long the CA itself has."""
+    hierarchy = Hierarchy(2)
+    hierarchy.reissue_root(not_after=NOW + LEAF / 2)
+
+    seen = answers(hierarchy).seen(ROOT)
+
+    assert seen.not_after == NOW + LEAF / 2
+    (ends, *_) = (each for each in authority_faults(WANTED, seen, ACCOUNT, NOW) if "ends on" in each.problem)
+    assert "a certificate of 395 days would outlive it" in ends.problem
+
+
+def test_of_a_ca_without_a_certificate_no_chain_is_asked_for() -> None:
+    """AWS has none to show, and would refuse."""
+    ca = answers(Hierarchy(), Status="PENDING_CERTIFICATE", NotAfter=None)
+
+    assert ca.seen(ROOT) == SeenAuthority("PENDING_CERTIFICATE", "EC_prime256v1", "GENERAL_PURPOSE", None)
 
 
 def test_a_ca_of_another_region_is_refused_before_it_is_asked_for(world: World) -> None:

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 SUBNET = "subnet-0123456789abcdef0"
 
 
+RANGES = "network.existing.cidrs"
+
+
 def yours(**changes: Any) -> dict[str, Any]:
     """A VPC of somebody's, as a mesh file names it."""
-    return {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/12"], "subnets": {"us-west-1a": SUBNET}, **changes}
+    return {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/16"], "subnets": {"us-west-1a": SUBNET}, **changes}
 
 
 BALANCER = "services.colorgateway.load_balancer"
@@ -178,9 +181,26 @@ SHAPE = [
     ),
     Slip(
         "network",
-        {"existing": yours(cidrs=["172.16.0.0/12", "172.16.0.0/12"])},
+        {"existing": yours(cidrs=["172.16.0.0/16", "172.16.0.0/16"])},
         "written twice",
         "Remove one",
+        "network.existing.cidrs[1]",
+    ),
+    *(
+        Slip(
+            "network",
+            {"existing": yours(cidrs=[cidr])},
+            "no range of a VPC's",
+            "/16 to /28",
+            "network.existing.cidrs[0]",
+        )
+        for cidr in ("172.16.0.0/12", "172.16.0.0/29")
+    ),
+    Slip(
+        "network",
+        {"existing": yours(cidrs=["172.16.0.0/16", "172.16.128.0/20"])},
+        "172.16.128.0/20 overlaps 172.16.0.0/16",
+        "the VPC's own ranges",
         "network.existing.cidrs[1]",
     ),
     Slip(

@@ -15,8 +15,7 @@ from meshcert.contract.environment import (
     SPIFFE_ENDPOINT_SOCKET,
 )
 from meshcert.mesh.applications.declared import VARIABLE_NAME
-from meshcert.mesh.applications.fetched_secrets import KMS_KEY, PARAMETER_STORE, FetchedSecret
-from meshcert.mesh.network import Egress
+from meshcert.mesh.applications.fetched_secrets import KMS_KEY, FetchedSecret
 
 if TYPE_CHECKING:
     from meshcert.mesh.applications.declared import Application
@@ -40,7 +39,7 @@ def check_applications(mesh: Mesh, findings: Findings) -> None:
         if application := service.application:
             place = f"services.{name}.application"
             _check_variables(place, name, service, application, findings)
-            _check_secrets(mesh, place, application, findings)
+            _check_secrets(place, application, findings)
             _check_length(place, application, findings)
         if service.scaler and not service.desired_count:
             findings.add(
@@ -90,7 +89,7 @@ def _owner(variable: str, service: DeclaredService, application: Application) ->
     return ""
 
 
-def _check_secrets(mesh: Mesh, place: str, application: Application, findings: Findings) -> None:
+def _check_secrets(place: str, application: Application, findings: Findings) -> None:
     for variable, text in application.secrets.items():
         # What stands there may be the secret itself: it is not repeated.
         where, secret = f"{place}.secrets.{variable}", FetchedSecret.from_value(text)
@@ -106,15 +105,6 @@ def _check_secrets(mesh: Mesh, place: str, application: Application, findings: F
                 where,
                 "it is one of meshcert's own, and no key of a certificate is to be in an environment",
                 "Leave certificates to Envoy, or write workload_api: true",
-            )
-        elif (
-            secret.service == PARAMETER_STORE and mesh.network.egress is Egress.ENDPOINTS and not mesh.network.existing
-        ):
-            findings.add(
-                where,
-                "with network.egress: endpoints no way leads to Systems Manager, and no task would start",
-                "Keep it in Secrets Manager",
-                given=("network",),
             )
     for index, key in enumerate(application.secret_keys):
         if not KMS_KEY.fullmatch(key):

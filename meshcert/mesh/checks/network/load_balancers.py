@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.checks.network.networks import FEWEST_ZONES
 from meshcert.mesh.checks.network.reach import check_outside_clients
 from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
 
@@ -28,6 +29,7 @@ def check_load_balancers(mesh: Mesh, findings: Findings) -> None:
             _check_yours(mesh, place, balancer, gateway, findings)
         else:
             _check_made(place, balancer, gateway, findings)
+            _check_zones(mesh, place, balancer, findings)
         if balancer.type is BalancerType.APPLICATION:
             _check_application(f"virtual_gateways.{service.virtual_gateway}", place, gateway, findings)
 
@@ -61,6 +63,20 @@ def _check_made(place: str, balancer: LoadBalancer, gateway: VirtualGateway, fin
             "Remove it, or write type: application",
             given=(f"{place}.type",),
         )
+
+
+def _check_zones(mesh: Mesh, place: str, balancer: LoadBalancer, findings: Findings) -> None:
+    """Report an application load balancer in one zone (elasticloadbalancing:CreateLoadBalancer: two at least)."""
+    existing = mesh.network.existing
+    if balancer.type is BalancerType.APPLICATION and existing:
+        field = "load_balancer_subnets" if existing.load_balancer_subnets else "subnets"
+        if len(getattr(existing, field)) < FEWEST_ZONES:
+            findings.add(
+                f"network.existing.{field}",
+                "it names one zone, and an application load balancer stands in two or more",
+                "Add a subnet of another zone; or write type: network",
+                given=(f"{place}.type",),
+            )
 
 
 def _check_yours(mesh: Mesh, place: str, balancer: LoadBalancer, gateway: VirtualGateway, findings: Findings) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.checks.network.reach import check_range, is_range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -19,7 +19,10 @@ FEWEST_ZONES, MOST_ZONES = 2, 6
 """With one zone, its failure is the mesh's; the network's addresses are divided between at most six."""
 LARGEST, SMALLEST = 16, 24
 """Prefix lengths of a network of the mesh's own: a VPC is no larger, its subnets no smaller than /28 (Amazon VPC)."""
-_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
+SMALLEST_OF_A_VPC = 28
+"""Prefix length of the smallest range of a VPC (Amazon VPC)."""
+ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
+"""The name of a zone: its region's, and a letter."""
 
 
 def check_network(mesh: Mesh, findings: Findings) -> None:
@@ -72,8 +75,24 @@ def _check_existing(network: Network, existing: ExistingNetwork, findings: Findi
         check_range(place, cidr, findings)
         if cidr in existing.cidrs[:index]:
             findings.add(place, f"{cidr} is written twice", "Remove one of them")
+        elif is_range(cidr):
+            _check_range_of_a_vpc(place, cidr, existing.cidrs[:index], findings)
     for field in ("subnets", "load_balancer_subnets"):
         _check_subnets(f"network.existing.{field}", getattr(existing, field), findings)
+
+
+def _check_range_of_a_vpc(place: str, cidr: str, earlier: Sequence[str], findings: Findings) -> None:
+    """Report a range that no VPC has beside the earlier ones: load balancers would admit others' addresses."""
+    own = IPv4Network(cidr)
+    if not LARGEST <= own.prefixlen <= SMALLEST_OF_A_VPC:
+        findings.add(
+            place,
+            f"{cidr} is no range of a VPC's, and load balancers would admit all of it",
+            f"Write the VPC's own ranges, each of /{LARGEST} to /{SMALLEST_OF_A_VPC}",
+        )
+    for other in earlier:
+        if is_range(other) and own.overlaps(IPv4Network(other)):
+            findings.add(place, f"{cidr} overlaps {other}, and a VPC's ranges do not", "Write the VPC's own ranges")
 
 
 def _check_subnets(place: str, subnets: dict[str, str], findings: Findings) -> None:
@@ -99,7 +118,7 @@ def _check_zones(zones: Iterable[tuple[str, str]], findings: Findings) -> None:
     """
     seen: list[str] = []
     for place, zone in zones:
-        if not _ZONE.fullmatch(zone):
+        if not ZONE.fullmatch(zone):
             findings.add(place, f"{zone!r} is not the name of a zone", "Write it as in us-west-1a")
         elif zone in seen:
             findings.add(place, f"{zone} is written twice", "Remove one of them")

@@ -8,6 +8,11 @@ back and a good one is proven in ``test_plan_rollback.py``.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
 from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.deciding.findings import Kind, remedies
 from meshcert.lifecycle.deciding.plan import plan
@@ -344,6 +349,26 @@ class TestAuthorities:
     def test_authorities(self, case: Case) -> None:
         """See the table."""
         check(case)
+
+    @pytest.mark.parametrize(
+        ("authorities", "kind", "words"),
+        [
+            ((Authority(ISSUING, NOW + LIFETIME + 200 * DAY),), Kind.CA_AGEING, "reissue the certificate that ends"),
+            ((Authority(ISSUING, NOW + 300 * DAY),), Kind.CA_TOO_SHORT, "now: no certificate"),
+            (Missing("arn:ca/issuing does not exist"), Kind.CA_MISSING, "Have its owner take it back"),
+            (DENIED, Kind.AWS_DENIED, "share the CA by AWS RAM again"),
+        ],
+    )
+    def test_of_a_ca_of_yours_it_says_what_its_owner_does(self, authorities: Any, kind: Kind, words: str) -> None:
+        """Its `reissue` is no field of the mesh file, and no deploy changes it."""
+        looked = look(authorities=authorities)
+        seen = replace(looked.seen, identity=replace(looked.seen.identity, has_existing_authority=True))
+
+        (finding,) = plan(seen, looked.memory, POLICY).findings
+
+        assert finding.kind is kind
+        assert words in finding.remedy
+        assert "`reissue`" not in finding.remedy
 
     def test_the_finding_leaves_most_of_a_lifetime_to_act(self) -> None:
         """A CA that lasts for one more renewal and its certificate is well."""

@@ -263,7 +263,7 @@ def test_a_certificate_of_an_acm_certificate_of_before_is_revoked_where_it_was_s
     world.look("compromised", message="m1", version=old)
 
     (entry,) = told(world, "compromised")
-    by_hand = "to be revoked by hand, for its serial number or its CA is not known"
+    by_hand = "to be revoked by hand, for its CA is yours, or it or its serial number is not known"
     assert entry[2] == f"done: {'to be revoked' if ca_is_known else by_hand}: {serial}"
     assert (revoked(world), world.acm.revoked_by) == (([serial], [ROOT]) if ca_is_known else ([], []))
 

@@ -1,0 +1,66 @@
+"""What is wrong with things of yours is told by ``meshcert check``, as far as the file alone tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.meshcert.mesh.cells.yelb import reading
+from tests.meshcert.mesh.mesh_slips import changed, faults_of
+
+BALANCER = "services.colorgateway.load_balancer"
+SUBNETS = {"us-west-1a": "subnet-0aaaaaaaaaaaaaaaa"}
+NETWORK = {"existing": {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/16"], "subnets": SUBNETS}}
+CA = "arn:aws:acm-pca:{}:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
+GROUP = "arn:aws:elasticloadbalancing:{}:111122223333:targetgroup/edge/0123456789abcdef"
+KEY = "arn:aws:kms:{}:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
+CERTIFICATE = "arn:aws:acm:{}:111122223333:certificate/1"
+
+
+def hierarchy(region: str) -> dict[str, Any]:
+    """The teller's, under a CA of somebody's."""
+    return {"existing": {"arn": CA.format(region), "root": "root.pem"}, "key_algorithm": "RSA_2048"}
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "place"),
+    [
+        ("hierarchies.colorteller", hierarchy("eu-west-1"), "hierarchies.colorteller.existing.arn"),
+        ("cluster", {"existing": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop"}, "cluster.existing"),
+        ("mesh.secrets_key", KEY.format("eu-west-1"), "mesh.secrets_key"),
+        (BALANCER, {"target_groups": {8443: GROUP.format("eu-west-1")}}, f"{BALANCER}.target_groups.8443"),
+    ],
+    ids=["a CA", "a cluster", "a key", "a target group"],
+)
+def test_all_that_is_yours_is_in_one_region(at: str, value: Any, place: str) -> None:
+    """The zones of the VPC say in which; a CA signs nothing for another one."""
+    (fault,) = faults_of(changed(("network", NETWORK), (at, value)))
+
+    assert fault.place == place
+    assert "in eu-west-1, and network.existing.subnets.us-west-1a in us-west-1" in fault.problem
+    assert "Name one in us-west-1" in fault.remedy
+
+
+def test_in_one_region_there_is_no_fault() -> None:
+    """A cluster by its name alone may be in any."""
+    for at, value, region in (("network", NETWORK, "us-west-1"), ("cluster", {"existing": "shop"}, "eu-west-1")):
+        assert faults_of(changed((at, value), ("hierarchies.colorteller", hierarchy(region)))) == ()
+
+
+def test_cells_have_keys_of_their_own() -> None:
+    """A key is of one account and region."""
+    (fault,) = reading(("mesh.secrets_key", KEY.format("eu-west-1"))).faults
+
+    assert (fault.place, "each cell" in fault.problem) == ("mesh.secrets_key", True)
+
+
+def test_an_application_load_balancer_stands_in_two_zones() -> None:
+    """A network load balancer may stand in one."""
+    balancer = {"type": "application", "certificate": CERTIFICATE.format("us-west-1")}
+
+    (fault,) = faults_of(changed(("network", NETWORK), (BALANCER, balancer)))
+
+    assert fault.place == "network.existing.subnets"
+    assert "two or more" in fault.problem
+    assert faults_of(changed(("network", NETWORK), (BALANCER, True))) == ()
