@@ -19,11 +19,11 @@ from meshcert.publishing.declared_roots import roots_entry
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
 from stacks.constructs.certificates.client_role import client_role
+from stacks.constructs.certificates.declared_bundles import declared_bundles
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
     TrustBundleResources,
-    declared_bundles,
 )
 from stacks.constructs.certificates.issuance import issuing_rights, through_secrets_manager
 from stacks.constructs.federation.foreign_domains import ForeignDomains

@@ -131,7 +131,7 @@ class PrivateCa:
         authority = described["CertificateAuthority"]
         # Of one that is not ACTIVE, AWS shows no chain.
         is_active = authority["Status"] == "ACTIVE"
-        chain = self._complete_chain(certificate_authority_arn)[1:] if is_active else []
+        chain = self.chain(certificate_authority_arn)[1:] if is_active else []
         return seen_authority(authority, permissions, chain)
 
     def issue(self, request: CertificateRequest) -> str:

@@ -43,8 +43,9 @@ from meshcert.errors import (
     RequestInvalid,
 )
 from meshcert.identity import IssuerName
-from meshcert.publishing.export import ExportResult, Sources, export_identity, export_trust_bundle
+from meshcert.publishing.export import ExportResult, Sources, export_identity
 from meshcert.publishing.replacement import certificate_declared
+from meshcert.publishing.trust_bundles import export_trust_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ from meshcert.material import ListSource
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meshcert.publishing.export import TrustBundleRequest
+    from meshcert.publishing.trust_bundles import TrustBundleRequest
 
 
 class ListBuckets(Protocol):

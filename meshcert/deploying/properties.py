@@ -37,8 +37,8 @@ from meshcert.identity import Identity, IssuerName, ServiceUse
 from meshcert.material import LIST_LOCATION
 from meshcert.proxy import RotationMode
 from meshcert.publishing.declared_bundles import listed_elsewhere
-from meshcert.publishing.export import NamedLists, RevocationListRequest, TrustBundleRequest
 from meshcert.publishing.ownership import is_identity_secret, is_revocation_bucket, is_trust_bundle_secret
+from meshcert.publishing.trust_bundles import NamedLists, RevocationListRequest, TrustBundleRequest
 from meshcert.san import SanInvalid, parse_san, parse_sans
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CustomResource, Duration, Fn, RemovalPolicy, SecretValue, Stack
+from aws_cdk import Aws, CustomResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -14,7 +14,6 @@ from meshcert.deploying.existing_authorities import existing_properties
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh.existing import wanted_authority
-from meshcert.publishing.declared_bundles import entry, listed_elsewhere
 from meshcert.publishing.declared_roots import root_digest
 from stacks.constructs.certificates.issuance import certificate_origin
 from stacks.constructs.certificates.revocation_bucket import bucket_name
@@ -250,35 +249,6 @@ class IdentityResources(Construct):
             self._published.node.add_dependency(bundle.published)
         if self._of_yours:
             self._of_yours.node.add_dependency(bundles[self._hierarchy].published)
-
-
-def declared_bundles(mesh: Mesh, authorities: Mapping[str, SigningAuthorities]) -> str:
-    """
-    The CAs of every trust bundle, for the deploy function's environment.
-
-    Args:
-        authorities: The CAs of every hierarchy.
-    """
-    return " ".join(
-        entry(
-            hierarchy,
-            [_id(authorities[name].root_arn) for name in mesh.trusted(hierarchy)],
-            [each for name in mesh.listed(hierarchy) for each in _listed(mesh, name, authorities)],
-        )
-        for hierarchy in mesh.hierarchies
-    )
-
-
-def _listed(mesh: Mesh, hierarchy: str, authorities: Mapping[str, SigningAuthorities]) -> list[str]:
-    existing = mesh.hierarchies[hierarchy].existing
-    if existing:
-        return [listed_elsewhere(existing.arn, existing.lists)]
-    return [_id(arn) for arn in authorities[hierarchy].arns]
-
-
-def _id(arn: str) -> str:
-    """The id of a CA, whose ARN only CloudFormation knows."""
-    return Fn.select(1, Fn.split("/", arn))
 
 
 def _as_served(mesh: Mesh, service: str) -> dict[str, str]:

@@ -117,7 +117,7 @@ def test_under_a_ca_of_yours_its_owner_is_told_what_to_revoke_and_when(terminal:
     assert "for good" not in ended.out
     assert "proxies read no revocation list of its CA, so peers accept the old key until 2027-02-01 12:06" in ended.out
     assert "its hierarchy, deployed before this order" not in ended.out
-    assert "a hierarchy of the mesh's own with `revocation: crl`" in ended.out
+    assert "`revocation: crl` with its CA's `lists`" in ended.out
     assert lines[-2].startswith("settled: ")
     assert lines[-1] == "now have the CA's owner revoke what is listed above for it"
     assert world.acm.revoked == []
