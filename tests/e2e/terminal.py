@@ -58,13 +58,14 @@ class OperatorTerminal:
     Args:
         aws: The local AWS.
         mesh: Name of the mesh.
+        account: Whose operator role; by default the local AWS's own account's.
         settings: Further variables of the environment.
     """
 
-    def __init__(self, aws: LocalAws, mesh: str, **settings: str) -> None:
+    def __init__(self, aws: LocalAws, mesh: str, account: str = "", **settings: str) -> None:
         role = naming.role(mesh, aws.region, naming.OPERATOR_ROLE)
-        arn = f"arn:aws:iam::{aws.account}:role/{role}"
-        session = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName=NAME)["Credentials"]
+        arn = f"arn:aws:iam::{account or aws.account}:role/{role}"
+        session = aws.client("sts", account=account).assume_role(RoleArn=arn, RoleSessionName=NAME)["Credentials"]
         self._environment = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": aws.endpoint,

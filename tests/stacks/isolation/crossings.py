@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from tests.stacks.isolation.policies import Caller, Target
 
 AUTHORITY, ROLE = "AWS::ACMPCA::CertificateAuthority", "AWS::IAM::Role"
-READ = ("DescribeCertificateAuthority", "GetCertificateAuthorityCertificate", "ListPermissions")
+STATE, ROOT, ACM_MAY = (
+    f"acm-pca:{action}"
+    for action in ("DescribeCertificateAuthority", "GetCertificateAuthorityCertificate", "ListPermissions")
+)
 
 
 @dataclass(frozen=True)
@@ -46,27 +49,21 @@ class Crossing:
 
 
 CROSSINGS = (
+    Crossing("a deploy asks whether a CA can sign, and may for ACM", ("*-export",), AUTHORITY, (STATE, ROOT, ACM_MAY)),
+    Crossing("certificates are verified against their root", ("*-verify", "*-renewal"), AUTHORITY, (ROOT,)),
+    Crossing("operators ask whether a CA writes revocation lists", ("*-operator",), AUTHORITY, (STATE, ROOT)),
     Crossing(
-        "a CA is shared to be read: what functions and operators ask of one that their cell trusts",
-        by=("*-export", "*-verify", "*-renewal", "*-operator", ADMINISTRATOR),
-        of=AUTHORITY,
-        actions=tuple(f"acm-pca:{action}" for action in READ),
-    ),
-    Crossing(
-        "a CA is shared to issue: ACM asks for whoever has a certificate requested, with any name in it",
-        by=(ADMINISTRATOR,),
-        of=AUTHORITY,
-        actions=ISSUING,
+        "ACM issues for whoever has a certificate requested, with any name in it", (ADMINISTRATOR,), AUTHORITY, ISSUING
     ),
 )
 """All that may cross in a mesh whose certificates are ACM's."""
 OF_PRIVATE_CA = (
-    Crossing("one function issues", by=("*-export",), of=AUTHORITY, actions=("acm-pca:IssueCertificate",)),
+    Crossing("one function issues", ("*-export",), AUTHORITY, ("acm-pca:IssueCertificate",)),
     Crossing(
-        "and what it had issued is read again",
-        by=("*-export", "*-renewal", "*-operator"),
-        of=AUTHORITY,
-        actions=("acm-pca:GetCertificate",),
+        "what it had issued is read again",
+        ("*-export", "*-renewal", "*-operator"),
+        AUTHORITY,
+        ("acm-pca:GetCertificate",),
     ),
 )
 """What crosses besides where meshcert has certificates issued itself."""

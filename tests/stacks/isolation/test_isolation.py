@@ -8,6 +8,8 @@ counted on, and a condition only if nobody of another account can meet it. The w
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 
 from tests.stacks.isolation.cells import changed, deployed
@@ -29,17 +31,64 @@ def test_neither_is_it_with_all_that_a_cell_can_have() -> None:
 
 
 def test_all_that_may_cross_does() -> None:
-    """No line of the table is there for nothing."""
-    crossed = [reach for reach in reaches(deployed(more=True)) if reach.crosses]
+    """Nobody and no action is in the table for nothing."""
+    crossed = {
+        (reach.way[-1].name, reach.target.kind, action)
+        for reach in reaches(deployed(more=True))
+        for action in reach.actions
+        if reach.crosses
+    }
 
     unused = [
-        crossing.why
+        f"{crossing.why}: {by}, {action}"
         for crossing in ALL
+        for by in crossing.by
+        for action in crossing.actions
         if not any(
-            crossing.covers(reach.way[-1].name, reach.target, action) for reach in crossed for action in reach.actions
+            fnmatchcase(name, by) and (kind, done) == (crossing.of, action.lower()) for name, kind, done in crossed
         )
     ]
     assert unused == []
+
+
+def test_an_attached_service_adds_rights_on_itself_alone() -> None:
+    """What the lifecycle does with a service of ours it may do with this one, and read the settings of its starts."""
+    backend = deployed(more=True)[-1]
+
+    added = {
+        (caller.name.rpartition("-")[2], action, resource.rpartition(":")[2])
+        for caller in backend.callers
+        for right in caller.rights
+        for action in right.actions
+        for resource in right.resources
+        if "/data/" in resource or (resource.endswith("-routes") and not caller.name.endswith("-export"))
+    }
+
+    service, tasks, settings = "service/data/postgres", "task/data/*", "table/meshcert-yelb-routes"
+    looking = {("ecs:describeservices", service), ("ecs:listservicedeployments", service), ("ecs:describetasks", tasks)}
+    doing = {("ecs:updateservice", service), ("ecs:listtagsforresource", service)}
+    assert added == {
+        *(("renewal", *right) for right in looking | doing | {("dynamodb:getitem", settings)}),
+        *(("operator", *right) for right in looking | {("dynamodb:getitem", settings)}),
+        ("postgres.holder", "dynamodb:getitem", settings),
+    }
+
+
+def test_a_sidecar_has_the_rights_of_a_task_and_its_settings() -> None:
+    """The same service, of the mesh's own in the example, and attached; no condition of its own is gone."""
+    own, attached = (
+        {
+            (action, right.resources): right.conditions
+            for caller in deployed(more=more)[-1].callers
+            if f"-{name}" in caller.name
+            for right in caller.rights
+            for action in right.actions
+        }
+        for more, name in ((False, "postgres"), (True, "postgres.holder"))
+    )
+
+    assert [action for action, _ in attached.keys() - own.keys()] == ["dynamodb:getitem"]
+    assert all(set(own[right]) <= set(attached[right]) for right in own)
 
 
 def test_every_kind_of_thing_is_tried_from_every_cell() -> None:
