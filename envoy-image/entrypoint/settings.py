@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,17 @@ def start_deadline_s(environ: Mapping[str, str]) -> float:
     return DEFAULT_START_DEADLINE_S if faults else seconds
 
 
+@lru_cache(maxsize=1)
+def read_proxy(text: str) -> ProxySettings:
+    """
+    A proxy's settings, read once although they are judged twice where an older image may meet newer ones.
+
+    Raises:
+        ValueError: If they are none of this version's.
+    """
+    return ProxySettings.from_json(text)
+
+
 def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> ProxySettings | None:
     text, place, remedy = environ.get(PROXY, ""), PROXY, _REDEPLOY
     if uri := environ.get(PROXY_FROM):
@@ -147,7 +159,7 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
         faults.append(Fault(PROXY, "it is not set", _REDEPLOY))
         return None
     try:
-        proxy = ProxySettings.from_json(text)
+        proxy = read_proxy(text)
     except SanInvalid as error:
         faults.append(Fault(f"{place}.{error.place}", error.problem, remedy))
         return None

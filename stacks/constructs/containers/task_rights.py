@@ -59,9 +59,7 @@ def task_rights(
         row = f"{SETTINGS_PREFIX}{service}"
         statements.append(rights.own_rows("ReadItsSettings", naming.routes_table(mesh.name), row, "dynamodb:GetItem"))
     if proxy.secret_references:
-        is_yours = mesh.services[service].attached is not None
-        statements += _reading_secrets(proxy, key_arn, is_on_a_role_of_yours=is_yours)
-        statements += [*_reading_lists(mesh, proxy, authorities), acknowledge]
+        statements += [*_reading_secrets(proxy, key_arn), *_reading_lists(mesh, proxy, authorities), acknowledge]
     elif proxy.certificate_files or proxy.trust_files:
         statements.append(acknowledge)
     return statements
@@ -84,9 +82,7 @@ def _discovery(proxy: ProxySettings) -> Iterator[iam.PolicyStatement]:
     )
 
 
-def _reading_secrets(
-    proxy: ProxySettings, key_arn: str, *, is_on_a_role_of_yours: bool
-) -> Iterator[iam.PolicyStatement]:
+def _reading_secrets(proxy: ProxySettings, key_arn: str) -> Iterator[iam.PolicyStatement]:
     # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
     secrets = [
         f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
@@ -97,12 +93,14 @@ def _reading_secrets(
         actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
         resources=secrets,
     )
-    via = {"StringEquals": VIA_SECRETS_MANAGER}
-    # A role of the user's may be let read every secret of the account by a policy of theirs: the key opens it these.
-    these = {"StringLike": {"kms:EncryptionContext:SecretARN": secrets}} if is_on_a_role_of_yours else {}
+    # A policy of the user's may let the role read every secret of the account: the key opens it these alone.
+    these = {"kms:EncryptionContext:SecretARN": secrets}
     # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
     yield iam.PolicyStatement(
-        sid="DecryptItsSecrets", actions=["kms:Decrypt"], resources=[key_arn], conditions={**via, **these}
+        sid="DecryptItsSecrets",
+        actions=["kms:Decrypt"],
+        resources=[key_arn],
+        conditions={"StringEquals": VIA_SECRETS_MANAGER, "StringLike": these},
     )
 
 
