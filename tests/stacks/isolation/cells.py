@@ -64,7 +64,7 @@ MORE = (
         },
     ),
 )
-"""Lists, an identity of Private CA, one of a client outside the mesh, fetched secrets, an attached service, a bundle."""
+"""Lists, an identity of Private CA, a client outside the mesh, fetched secrets, an attached service, a bundle."""
 
 
 @lru_cache(maxsize=2)
