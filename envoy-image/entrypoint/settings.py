@@ -223,8 +223,10 @@ def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
         yield from _endpoint_faults(place, backend.port, backend.protocol)
         if not isinstance(backend.cloud_map_service, str):
             yield f"{place}.cloud_map_service", f"{backend.cloud_map_service!r} is no name of a service"
-        elif backend.cloud_map_service and not proxy.cloud_map_namespace:
+        elif backend.cloud_map_service and not (backend.remote_namespace or proxy.cloud_map_namespace):
             yield f"{place}.cloud_map_service", "there is no cloud_map_namespace to find it in"
+        if backend.remote_namespace and not all(isinstance(text, str) and text for text in backend.remote_namespace):
+            yield f"{place}.remote_namespace", "a name, region or role is no text, or empty"
         if backend.tls and backend.tls.trust:
             yield from _source_faults(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles, proxy)
         elif backend.tls and backend.tls.subject_alternative_names:

@@ -77,7 +77,7 @@ class AttachedService(Construct):
             ),
         )
         require_room(self, construct_id, policy.document)
-        if self.proxy.discovered:
+        if None in self.proxy.discovered_in:
             accept(policy, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
         if not attached.job and not attached.cloud_map_service:
             registry = servicediscovery.Service(

@@ -14,7 +14,7 @@ from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.constructs.rights import VIA_SECRETS_MANAGER, MeshRights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from meshcert.mesh import Mesh
     from meshcert.proxy import ProxySettings
@@ -28,6 +28,7 @@ Before, the rights were a resource of their own, whose policy had another name. 
 CloudFormation gives the role this policy first, and takes the other one away when everything else is done. Under one
 name the second step would have taken away what the first one gave.
 """
+DISCOVERING = ("servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision")
 WHY_ANY_RESOURCE = (
     "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares."
 )
@@ -64,21 +65,33 @@ def task_rights(
     return statements
 
 
-def _discovery(proxy: ProxySettings) -> Iterator[iam.PolicyStatement]:
-    """Find the tasks of its backends by Cloud Map's data API, and no other service's."""
-    services = sorted(backend.cloud_map_service for backend in proxy.discovered)
-    if not services:
-        return
-    names = {
-        "servicediscovery:NamespaceName": proxy.cloud_map_namespace,
-        "servicediscovery:ServiceName": services,
-    }
-    yield iam.PolicyStatement(
-        sid="FindItsBackends",
-        actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+def discovering(sid: str, namespace: str, services: Iterable[str]) -> iam.PolicyStatement:
+    """
+    A statement to find the tasks of Cloud Map services by the data API, and those of no other service.
+
+    Args:
+        namespace: HTTP name of their namespace.
+    """
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=list(DISCOVERING),
         resources=["*"],
-        conditions={"StringEquals": names},
+        conditions={
+            "StringEquals": {
+                "servicediscovery:NamespaceName": namespace,
+                "servicediscovery:ServiceName": sorted(services),
+            }
+        },
     )
+
+
+def _discovery(proxy: ProxySettings) -> Iterator[iam.PolicyStatement]:
+    """Find the tasks of its backends: in its own namespace, and by the roles of other cells."""
+    if own := proxy.discovered_in.get(None):
+        services = (backend.cloud_map_service for backend in own)
+        yield discovering("FindItsBackends", proxy.cloud_map_namespace, services)
+    if roles := [where.role for where in proxy.discovered_in if where]:
+        yield iam.PolicyStatement(sid="FindBackendsOfOtherCells", actions=["sts:AssumeRole"], resources=roles)
 
 
 def _reading_secrets(proxy: ProxySettings, key_arn: str) -> Iterator[iam.PolicyStatement]:
