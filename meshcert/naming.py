@@ -90,6 +90,37 @@ def client_role(mesh: str, region: str, identity: str) -> str:
     return role(mesh, region, f"{identity}.cl")
 
 
+def discovery_role(mesh: str, region: str) -> str:
+    """Name of the role with which callers in other cells find the tasks of this one; no service is called so either."""
+    return role(mesh, region, "cells.discovery")
+
+
+_PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+    "eu-isoe-": "aws-iso-e",
+    "eusc-": "aws-eusc",
+}
+
+
+def partition(region: str) -> str:
+    """The partition of a region, for ARNs of other accounts; no principal crosses from one into another."""
+    return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
+
+
+def role_arn(region: str, account: str, name: str) -> str:
+    """
+    ARN of a role of another account.
+
+    Args:
+        region: Any of the partition that the account is in.
+    """
+    return f"arn:{partition(region)}:iam::{account}:role/{name}"
+
+
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The CDK's default, unless an app chooses another (``@aws-cdk/core:bootstrapQualifier``)."""
 

@@ -160,6 +160,21 @@ class BackendTls(NamedTuple):
         return hierarchy_of(self.trust)
 
 
+class RemoteNamespace(NamedTuple):
+    """
+    The Cloud Map namespace of another cell.
+
+    Args:
+        name: Its HTTP name, which the data API takes.
+        region: Where it is.
+        role: ARN of the role there that is assumed to ask for its tasks.
+    """
+
+    name: str
+    region: str
+    role: str
+
+
 class Backend(NamedTuple):
     """
     A service that a proxy calls.
@@ -175,6 +190,7 @@ class Backend(NamedTuple):
         outlier_detection: When a task is left out because of what it answers; None: never.
         health_check: How each task is asked whether it is well; None: not at all.
         one_host: Whether all addresses of ``host`` are one host, for example a load balancer; otherwise each is a task.
+        remote_namespace: Where ``cloud_map_service`` is, if not in the proxy's own namespace.
     """
 
     name: str
@@ -186,6 +202,7 @@ class Backend(NamedTuple):
     outlier_detection: OutlierDetection | None = None
     health_check: HealthCheck | None = None
     one_host: bool = False
+    remote_namespace: RemoteNamespace | None = None
 
 
 class Route(NamedTuple):
@@ -298,7 +315,8 @@ class ProxySettings(NamedTuple):
         cut_tcp_sessions: Whether the limit also holds for ``tcp``, where sessions can only be cut.
         acknowledgements: DynamoDB table in which each task reports what its Envoy serves; empty for no reports.
         acknowledge_every_s: Interval of reports when nothing has changed, seconds.
-        cloud_map_namespace: Cloud Map's HTTP name of the namespace in which backends are found; empty if no backend is.
+        cloud_map_namespace: Cloud Map's HTTP name of the namespace in which backends of this account and region are
+            found; empty if none is.
         route_table: DynamoDB table with the row of the service's route table, which has its routes (of a gateway, and
             of each way out that is not ``tcp``); empty if they stand here.
         judges_paths: Whether the listeners are made for routes that tell paths apart; of a proxy with a route table,
@@ -377,6 +395,14 @@ class ProxySettings(NamedTuple):
         """The backends whose tasks Cloud Map's API names; Envoy gets their endpoints as a resource of their own."""
         return tuple(backend for backend in self.backends if backend.cloud_map_service)
 
+    @property
+    def discovered_in(self) -> dict[RemoteNamespace | None, tuple[Backend, ...]]:
+        """Those of each namespace, the proxy's own (None) first."""
+        found: dict[RemoteNamespace | None, tuple[Backend, ...]] = {}
+        for each in sorted(self.discovered, key=lambda backend: backend.remote_namespace is not None):
+            found[each.remote_namespace] = (*found.get(each.remote_namespace, ()), each)
+        return found
+
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
         return json.dumps({"schema": SCHEMA, **plain(self)}, separators=(",", ":"))
@@ -434,7 +460,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "foreign_bundles",
     ),
     Listener: ("allow",),
-    Backend: ("outlier_detection", "health_check", "one_host"),
+    Backend: ("outlier_detection", "health_check", "one_host", "remote_namespace"),
 }
 """
 Fields that came later, and are written only if they are set.
@@ -500,10 +526,12 @@ def _backend(number: int, item: dict[str, Any]) -> Backend:
     if tls is not None:
         tls = BackendTls(**tls | _peer_names(f"backends[{number}]", tls) | _sources(tls))
     outliers, health = item.get("outlier_detection"), item.get("health_check")
+    remote = item.get("remote_namespace")
     parsed = {
         "tls": tls,
         "outlier_detection": OutlierDetection(**outliers) if outliers else None,
         "health_check": HealthCheck(**health) if health else None,
+        "remote_namespace": RemoteNamespace(**remote) if remote else None,
     }
     return Backend(**item | parsed)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Environment, Stage
 
-from meshcert.mesh.cells.slices import crossings, in_cell, missing_authorities, sharing
+from meshcert.mesh.cells.slices import crossings, in_cell, missing_authorities, remote_callers, sharing
 from stacks.meshes import add_stacks
 
 if TYPE_CHECKING:
@@ -36,5 +36,13 @@ def add_cell(app: App, mesh: Mesh, cell: str, platform: Platform) -> str:
         )
     place = mesh.cells[cell]
     stage = Stage(app, f"{mesh.name}-{cell}", env=Environment(account=place.account, region=place.region))
-    add_stacks(stage, "", in_cell(mesh, cell), platform, shared=sharing(mesh, cell), crossings=crossings(mesh, cell))
+    add_stacks(
+        stage,
+        "",
+        in_cell(mesh, cell),
+        platform,
+        shared=sharing(mesh, cell),
+        crossings=crossings(mesh, cell),
+        remote_callers=remote_callers(mesh, cell),
+    )
     return ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from meshcert.mesh import Mesh
-    from meshcert.mesh.cells.slices import Crossing, Sharing
+    from meshcert.mesh.cells.slices import Crossing, RemoteCallers, Sharing
     from stacks.runtime import Platform
 
 
@@ -30,6 +30,7 @@ def add_stacks(
     *,
     shared: Mapping[str, Sharing] | None = None,
     crossings: Sequence[Crossing] = (),
+    remote_callers: RemoteCallers | None = None,
 ) -> None:
     """
     Add the stacks of a mesh.
@@ -39,6 +40,7 @@ def add_stacks(
         mesh: A whole mesh, or the part of it that one cell deploys.
         shared: The hierarchies whose CAs are shared with other accounts.
         crossings: The ways between its services and other cells' networks.
+        remote_callers: Who in other cells finds its tasks by a role.
     """
     Tags.of(scope).add(naming.TAG, mesh.name)
     pki = PkiStack(scope, f"{prefix}pki", mesh=mesh, shared=shared)
@@ -46,7 +48,14 @@ def add_stacks(
         return
     identities = IdentitiesStack(scope, f"{prefix}identities", mesh=mesh, pki=pki, platform=platform)
     services = ServicesStack(
-        scope, f"{prefix}services", mesh=mesh, pki=pki, key=identities.key, platform=platform, crossings=crossings
+        scope,
+        f"{prefix}services",
+        mesh=mesh,
+        pki=pki,
+        key=identities.key,
+        platform=platform,
+        crossings=crossings,
+        remote_callers=remote_callers,
     )
     renewal = RenewalStack(scope, f"{prefix}renewal", mesh=mesh, platform=platform)
     identities.add_stack_dependency(pki)

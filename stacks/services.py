@@ -18,7 +18,7 @@ from meshcert.mesh import proxy_settings, route_table
 from stacks.constructs.attached.service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
-from stacks.constructs.crossings import open_way
+from stacks.constructs.crossings import discovery_role, open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_asset, envoy_image
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from meshcert.mesh import Mesh
-    from meshcert.mesh.cells.slices import Crossing
+    from meshcert.mesh.cells.slices import Crossing, RemoteCallers
     from stacks.pki import PkiStack
     from stacks.runtime import Platform
 
@@ -53,6 +53,7 @@ class ServicesStack(Stack):
         pki: The stack of the CAs, for the names of their revocation lists.
         key: Encrypts the secrets the tasks read.
         crossings: The ways between its services and other cells' networks.
+        remote_callers: Who in other cells finds its tasks by a role; None if nobody does.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ServicesStack(Stack):
         key: kms.IKey,
         platform: Platform,
         crossings: Sequence[Crossing] = (),
+        remote_callers: RemoteCallers | None = None,
     ) -> None:
         super().__init__(
             scope,
@@ -125,6 +127,7 @@ class ServicesStack(Stack):
                     _admit(caller, callees[backend.name], backend.port, groups)
         for crossing in crossings:
             open_way(services[crossing.service].group, crossing)
+        discovery_role(self, mesh, remote_callers)
         for service, declared in mesh.services.items():
             if routes := _published_routes(homes[service], mesh, service):
                 services[service].starts_after(routes)

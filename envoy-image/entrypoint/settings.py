@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,17 @@ def start_deadline_s(environ: Mapping[str, str]) -> float:
     return DEFAULT_START_DEADLINE_S if faults else seconds
 
 
+@lru_cache(maxsize=1)
+def read_proxy(text: str) -> ProxySettings:
+    """
+    A proxy's settings, read once although they are judged twice where an older image may meet newer ones.
+
+    Raises:
+        ValueError: If they are none of this version's.
+    """
+    return ProxySettings.from_json(text)
+
+
 def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> ProxySettings | None:
     text, place, remedy = environ.get(PROXY, ""), PROXY, _REDEPLOY
     if uri := environ.get(PROXY_FROM):
@@ -147,7 +159,7 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
         faults.append(Fault(PROXY, "it is not set", _REDEPLOY))
         return None
     try:
-        proxy = ProxySettings.from_json(text)
+        proxy = read_proxy(text)
     except SanInvalid as error:
         faults.append(Fault(f"{place}.{error.place}", error.problem, remedy))
         return None
@@ -211,8 +223,10 @@ def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
         yield from _endpoint_faults(place, backend.port, backend.protocol)
         if not isinstance(backend.cloud_map_service, str):
             yield f"{place}.cloud_map_service", f"{backend.cloud_map_service!r} is no name of a service"
-        elif backend.cloud_map_service and not proxy.cloud_map_namespace:
+        elif backend.cloud_map_service and not (backend.remote_namespace or proxy.cloud_map_namespace):
             yield f"{place}.cloud_map_service", "there is no cloud_map_namespace to find it in"
+        if backend.remote_namespace and not all(isinstance(text, str) and text for text in backend.remote_namespace):
+            yield f"{place}.remote_namespace", "a name, region or role is no text, or empty"
         if backend.tls and backend.tls.trust:
             yield from _source_faults(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles, proxy)
         elif backend.tls and backend.tls.subject_alternative_names:

@@ -17,7 +17,7 @@ from entrypoint.aws.signed_connection import SignedConnection
 from entrypoint.container.kept_settings import kept_settings
 from entrypoint.container.paths import Paths
 from entrypoint.envoy.install import write_private
-from entrypoint.settings import REGION, start_deadline_s
+from entrypoint.settings import REGION, read_proxy, start_deadline_s
 from meshcert.contract import route_rows as field
 from meshcert.contract.environment import MATERIAL_DIR, PROXY_FROM
 from meshcert.documents.stored_settings import SettingsObject, stored_at
@@ -124,10 +124,8 @@ def _row(wanted: SettingsRow, rows: SettingsRowReader) -> bytes:
 
 
 def _understood(wanted: SettingsRow, content: bytes) -> bool:
-    from meshcert.proxy import ProxySettings
-
     try:
-        ProxySettings.from_json(wanted.open(content))
+        read_proxy(wanted.open(content))
     except ValueError:
         return False
     return True

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Never
 
     from entrypoint.aws.signed_connection import Session
-    from entrypoint.discovery.discovery import Discovery
+    from entrypoint.discovery.discoveries import Discoveries
     from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Handover
@@ -198,9 +198,13 @@ class _Parts:
         )
         # What an earlier watcher had in memory is lost; until Envoy has all of it, this is a new start.
         self.resumes = arguments.accepted if over_socket else arguments.installed
-        self.discovery: Discovery | None = None
+        self.discovery: Discoveries | None = None
         if settings.proxy.discovered:
-            self.discovery = _discovery(arguments, settings, aws.session, endpoints, log, resumes=self.resumes)
+            from entrypoint.discovery.discoveries import Discoveries  # a proxy that calls nobody needs none of it
+
+            self.discovery = Discoveries(
+                settings, arguments.environ, aws.session, endpoints, resumes=self.resumes, log=log
+            )
         self.routes: RouteDelivery | None = None
         if settings.proxy.route_table:
             from entrypoint.rotating.routes import route_delivery
@@ -215,8 +219,10 @@ class _Parts:
             return
         if self._endpoints_are_files and not self.resumes:
             with self.first.writing():
-                self.discovery.prepare()
-        self.discovery.start()
+                for each in self.discovery:
+                    each.prepare()
+        for each in self.discovery:
+            each.start()
 
     def begin_routes(self, deadline: float) -> None:
         """Begin to read the route table, while the secrets are fetched."""
@@ -242,31 +248,6 @@ class _Parts:
             from entrypoint.discovery.discovery import HEALTHY_WITHIN_S  # loaded by now
 
             self.discovery.wait(HEALTHY_WITHIN_S)
-
-
-def _discovery(
-    arguments: WatcherArguments, settings: Settings, session: Session, handover: Handover, log: Log, *, resumes: bool
-) -> Discovery:
-    from entrypoint.aws.cloud_map import CloudMapReader  # a proxy that calls nobody needs none of it
-    from entrypoint.aws.endpoint import cloud_map_endpoint
-    from entrypoint.aws.signed_connection import SignedConnection
-    from entrypoint.discovery.connecting import accepting
-    from entrypoint.discovery.discovery import Discovery
-    from meshcert.contract.discovery import ANSWER_WITHIN_S
-
-    endpoint = cloud_map_endpoint(settings.region, arguments.environ)
-    connection = SignedConnection(endpoint, settings.region, "servicediscovery", session)
-
-    def resolve(host: str) -> tuple[str, ...]:
-        from entrypoint.trial.addresses import addresses_of  # only while Cloud Map does not answer
-
-        try:
-            return tuple(addresses_of(host, settings.addresses.dns_resolver, ANSWER_WITHIN_S))
-        except (OSError, ValueError):
-            return ()
-
-    reader = CloudMapReader(connection, settings.proxy.cloud_map_namespace)
-    return Discovery(settings.proxy, reader, resolve, handover, accepting=accepting, resumes=resumes, log=log)
 
 
 def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Polling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evidence.fixtures.hostile_credentials import credentials
 from evidence.fixtures.hostile_input import checks, parsers, spoil
 from evidence.fixtures.hostile_messages import answers, messages
 from evidence.fixtures.hostile_requests import requests
@@ -30,7 +31,8 @@ def spoil_all(say: Callable[[str], object], seed: int) -> Outcome:
         say: Takes a line about each reader.
         seed: Of the choice of inputs.
     """
-    every = [([*parsers(), *messages(), *answers(), *packed(), *requests()], PARSED), ([*rows(), *checks()], CHECKED)]
+    parsed = [*parsers(), *messages(), *answers(), *credentials(), *packed(), *requests()]
+    every = [(parsed, PARSED), ([*rows(), *checks()], CHECKED)]
     return spoil_readers(every, say, seed)
 
 

@@ -18,8 +18,9 @@ from local.running_cells import RunningCells
 from local.running_mesh import wait_until
 from meshcert.issuing.acm import issuance
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.mesh.cells.placing import service_at
+from meshcert.mesh.cells.placing import crossing_calls
 from meshcert.mesh.cells.slices import in_cell, sharing
+from meshcert.mesh.network import CellDiscovery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,9 +73,10 @@ class CellsProof(Proof):
             self._accept(cell)
             with self.stage.step(f"{cell} accepts the shares, and make deploy-cell CELL={cell}"):
                 self._deploy(assembly, cell)
-        with self.stage.step("Each called cell's zone is associated with the caller's VPC; waiting for healthy tasks"):
-            for caller, callee in self._crossed():
+        for caller, callee in self._crossed_by_dns():
+            with self.stage.step(f"{callee}'s zone is associated with {caller}'s VPC"):
                 self._associate(caller, callee)
+        with self.stage.step("Waiting for healthy tasks, each of which knows its backends"):
             self.running.wait_until_steady(list(self.mesh.services), within_s=self.patience_s)
             # Until its resolver forgets that there was no such name, a caller's Envoy answers 503.
             wait_until(self._callers_know, "every caller's Envoy knows its backends", within_s=self.patience_s)
@@ -122,15 +124,11 @@ class CellsProof(Proof):
         for invitation in ram.get_resource_share_invitations()["resourceShareInvitations"]:
             ram.accept_resource_share_invitation(resourceShareInvitationArn=invitation["resourceShareInvitationArn"])
 
-    def _crossed(self) -> list[tuple[str, str]]:
-        """The cells that call another, each with the called one."""
-        services = self.mesh.services
-        found: dict[tuple[str, str], None] = {}
-        for call in self.mesh.calls():
-            caller, callee = service_at(self.mesh, call.caller), self.mesh.runner_of(call.node)
-            if caller and callee and services[caller].cell != services[callee].cell:
-                found[services[caller].cell, services[callee].cell] = None
-        return list(found)
+    def _crossed_by_dns(self) -> list[tuple[str, str]]:
+        """The cells that call another whose tasks DNS alone tells them, each with the called one."""
+        services, cells = self.mesh.services, self.mesh.cells
+        pairs = ((services[caller].cell, services[callee].cell) for caller, callee, _ in crossing_calls(self.mesh))
+        return [pair for pair in dict.fromkeys(pairs) if cells[pair[1]].discovery is CellDiscovery.DNS]
 
     def _associate(self, caller: str, callee: str) -> None:
         namespace = in_cell(self.mesh, callee).namespace

@@ -79,12 +79,15 @@ class Rollout:
         state: A rollout that was stopped or rolled back counts as failed.
         failed: Number of instances of it that failed in a row; a healthy one resets it to 0.
         reason: The platform's own sentence.
+        taken_back: Whether it failed, and the platform brings back the one before it: what begins now starts instances
+            as that one did, which came to its end.
     """
 
     id: str
     state: RolloutState
     failed: int = 0
     reason: str = ""
+    taken_back: bool = False
 
 
 @dataclass(frozen=True)

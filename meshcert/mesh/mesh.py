@@ -22,11 +22,11 @@ from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import Cluster, DeclaredService, Logs, Metrics
 from meshcert.mesh.stacks.shards import Member
-from meshcert.proxy import TlsMode
+from meshcert.proxy import RemoteNamespace, TlsMode
 from meshcert.san import proves_any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, KeysView
+    from collections.abc import Iterator, KeysView, Mapping
 
     from meshcert.mesh.proxies import DeclaredBackend
     from meshcert.san import AcceptedName, San
@@ -106,13 +106,21 @@ class Mesh(Part):
     _elsewhere: dict[str, DeclaredIdentity] = PrivateAttr(default_factory=dict)
     """Identities of other cells, whose names and hierarchies peers here have to know."""
 
-    def part(self, **fields: Any) -> Mesh:
-        """A mesh with some sections replaced, which still knows the names of the identities that it has no more."""
+    _registrations: dict[str, tuple[str, RemoteNamespace]] = PrivateAttr(default_factory=dict)
+    """Where the virtual nodes of other cells are registered whose namespaces are asked by role."""
+
+    def part(self, registrations: Mapping[str, tuple[str, RemoteNamespace]] | None = None, **fields: Any) -> Mesh:
+        """
+        A mesh with some sections replaced, which still knows the names of the identities that it has no more.
+
+        Args:
+            registrations: What :meth:`registration` answers for virtual nodes that another part runs; None: as here.
+        """
         values = {name: getattr(self, name) for name in type(self).model_fields}
         part = Mesh.model_construct(self.model_fields_set, **values | fields)
-        part._elsewhere = {  # noqa: SLF001 - of its own class
-            name: each for name, each in self.identities.items() if name not in part.identities
-        }
+        elsewhere = {name: each for name, each in self.identities.items() if name not in part.identities}
+        known = self._registrations if registrations is None else registrations
+        part._elsewhere, part._registrations = elsewhere, dict(known)  # noqa: SLF001 - of its own class
         return part
 
     @property
@@ -225,12 +233,18 @@ class Mesh(Part):
         node = self.virtual_nodes.get(virtual_node)
         return node is not None and node.listeners[0].tls is None and self.is_outside(virtual_node)
 
-    def cloud_map_service(self, virtual_node: str) -> str:
-        """The Cloud Map service of a virtual node's tasks; empty if DNS alone knows them."""
-        return "" if self.virtual_nodes[virtual_node].service_discovery else self._cloud_map_name_of(virtual_node)
+    def registration(self, virtual_node: str) -> tuple[str, RemoteNamespace | None]:
+        """
+        The Cloud Map service of a virtual node's tasks, and its namespace if that is another cell's.
 
-    def _cloud_map_name_of(self, virtual_node: str) -> str:
-        return self.cloud_map_name(self.service_of(virtual_node))
+        Returns:
+            An empty name if DNS alone knows them.
+        """
+        if virtual_node in self._registrations:
+            return self._registrations[virtual_node]
+        if self.virtual_nodes[virtual_node].service_discovery:
+            return "", None
+        return self.cloud_map_name(self.service_of(virtual_node)), None
 
     def peer_names(self, identity: str) -> tuple[San, ...]:
         """

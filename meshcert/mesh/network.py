@@ -66,6 +66,13 @@ class Network(Part):
         return self.existing.cidrs if self.existing else (self.cidr,)
 
 
+class CellDiscovery(StrEnum):
+    """How callers in other cells find a cell's tasks."""
+
+    DNS = "dns"
+    ROLE = "role"
+
+
 class Cell(Part):
     """One account and region: certificates, secrets, tables, functions and services of its own."""
 
@@ -77,3 +84,5 @@ class Cell(Part):
     """Cloud Map namespace of its services. Left out: that of the mesh; no two cells that call each other share one."""
     network: Network | None = None
     """The VPC of its services, with addresses that no cell has that it calls. Left out: that of the mesh."""
+    discovery: CellDiscovery = CellDiscovery.DNS
+    """How callers in other cells find its tasks: `dns`, or `role`: by Cloud Map's API, with a role of this cell."""

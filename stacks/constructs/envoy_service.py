@@ -222,7 +222,7 @@ class EnvoyService(Construct):
             description=f"meshcert {mesh}: tasks of {self._name}",
             inline_policies={RIGHTS: iam.PolicyDocument(statements=rights)} if rights else None,
         )
-        if self.proxy.discovered:
+        if None in self.proxy.discovered_in:
             accept(role, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
         return role
 

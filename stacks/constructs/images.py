@@ -36,6 +36,10 @@ ENVOY_CONTEXT = [
 ]
 
 
+NOT_IN_APPLICATIONS = ["**/__pycache__"]
+"""What Python leaves beside a program that was run here: with it, the image would be another one."""
+
+
 def envoy_image(platform: Platform) -> ecs.ContainerImage:
     """The image with Envoy and our entrypoint, the same for every service."""
     return ecs.ContainerImage.from_asset(str(ROOT), **_envoy(platform))
@@ -66,7 +70,12 @@ def application_image(image: str, platform: Platform) -> ecs.ContainerImage:
     """
     context = ROOT / image
     if context.is_dir():
-        return ecs.ContainerImage.from_asset(str(context), platform=platform.image_platform)
+        return ecs.ContainerImage.from_asset(
+            str(context),
+            exclude=NOT_IN_APPLICATIONS,
+            ignore_mode=IgnoreMode.DOCKER,
+            platform=platform.image_platform,
+        )
     return ecs.ContainerImage.from_registry(image)
 
 

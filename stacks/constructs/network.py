@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_cdk import aws_ec2 as ec2
 
+from meshcert.mesh.cells.placing import assumes_roles
 from meshcert.mesh.network import Egress, NatGateways
 from stacks.findings import accept
 
@@ -60,6 +61,8 @@ class NetworkPlacement:
 
 PARAMETERS = {"Parameters": ec2.InterfaceVpcEndpointAwsService.SSM}
 """The endpoint besides, if ECS fetches parameters of Systems Manager for applications."""
+ROLES = {"Roles": ec2.InterfaceVpcEndpointAwsService.STS}
+"""The endpoint besides, if tasks find backends by the role of another cell."""
 
 
 def placement(scope: Construct, mesh: Mesh) -> NetworkPlacement:
@@ -67,7 +70,8 @@ def placement(scope: Construct, mesh: Mesh) -> NetworkPlacement:
     network = mesh.network
     if network.existing:
         return _existing(scope, network.existing)
-    return _own(scope, network, ENDPOINTS | (PARAMETERS if mesh.fetches_parameters else {}))
+    besides = (PARAMETERS if mesh.fetches_parameters else {}) | (ROLES if assumes_roles(mesh) else {})
+    return _own(scope, network, ENDPOINTS | besides)
 
 
 def _own(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from typing import Any
 
 from click.testing import CliRunner
@@ -14,6 +17,7 @@ from tests.docs.pages import PAGES, ROOT, rows
 
 PAGE = "docs/attached.md"
 MESH = ROOT / "examples" / "own-cdk-app" / "mesh.yaml"
+MODULE = (ROOT / "examples" / "own-terraform" / "stock.tf").read_text()
 TEMPLATE = (ROOT / "examples" / "own-template" / "stock.yaml").read_text()
 
 
@@ -46,6 +50,15 @@ def test_the_templates_lines_are_those_that_the_command_prints() -> None:
     assert len(lines) <= 60
     assert max(map(len, TEMPLATE.splitlines())) <= 120
     assert sorted(line.strip() for line in lines) == sorted(line.strip() for line in printed if line[0] != "#")
+
+
+def test_the_json_in_the_terraform_module_is_what_the_command_prints() -> None:
+    """By the command that the module names, region and image as there."""
+    (command,) = re.findall(r"^#   meshcert sidecar (.*)$", MODULE, re.MULTILINE)
+    (document,) = re.findall(r"jsondecode\(<<-JSON\n(.*?)\n *JSON\n", MODULE, re.DOTALL)
+
+    assert json.loads(document) == json.loads(_sidecar(*shlex.split(command)))
+    assert max(map(len, MODULE.splitlines())) <= 120
 
 
 def test_a_cdk_app_adds_at_most_15_lines() -> None:

@@ -10,7 +10,7 @@ import botocore.config
 import botocore.session
 import pytest
 
-from entrypoint.aws.endpoint import Endpoint, dynamodb_endpoint, parse_endpoint, secrets_manager_endpoint
+from entrypoint.aws.endpoint import Endpoint, dynamodb_endpoint, parse_endpoint, secrets_manager_endpoint, sts_endpoint
 from entrypoint.aws.signed_connection import Session
 from entrypoint.settings import Settings
 from evidence.fixtures.proxies import gateway, teller
@@ -24,6 +24,7 @@ from meshcert.proxy import (
     Listener,
     ListenerTls,
     ProxySettings,
+    RemoteNamespace,
     Route,
     SecretReference,
     TlsMode,
@@ -250,6 +251,11 @@ def test_sources_of_the_users_are_read_as_they_were_written(environ: dict[str, s
             {"backends": (Backend("a", "a.b", 80, "http", BackendTls("colorgateway", "nobody")),)},
             "backends[0].tls.certificate",
         ),
+        ({"backends": (Backend("a", "a.b", 80, "http", None, "a"),)}, "backends[0].cloud_map_service"),
+        (
+            {"backends": (Backend("a", "a.b", 80, "http", None, "a", remote_namespace=RemoteNamespace("b", "c", "")),)},
+            "backends[0].remote_namespace",
+        ),
         ({"routes": (Route("/", "nobody"),)}, "routes[0].backend"),
         ({"routes": (Route("/", "", targets=(Target("nobody", 1), Target("else", 1))),)}, "routes[0].targets"),
         ({"identities": {"../colorteller": None, **teller().identities}}, "'../colorteller'"),
@@ -345,6 +351,7 @@ def test_endpoints_are_those_of_the_aws_sdk(region: str, *, fips: bool) -> None:
 
     assert secrets_manager_endpoint(region, variables).authority == _sdk_host("secretsmanager", region, fips=fips)
     assert dynamodb_endpoint(region, variables).authority == _sdk_host("dynamodb", region, fips=fips)
+    assert sts_endpoint(region, variables).authority == _sdk_host("sts", region, fips=fips)
 
 
 def test_dynamodb_may_be_elsewhere_than_secrets_manager() -> None:
@@ -367,6 +374,9 @@ def test_the_services_stack_names_the_table_of_acknowledgements() -> None:
         assert settings.acknowledge_every_s == 300.0
 
 
+_READING = {"secretsmanager": "list_secrets", "dynamodb": "list_tables", "sts": "get_caller_identity"}
+
+
 def _sdk_host(service: str, region: str, *, fips: bool) -> str:
     asked: list[str] = []
 
@@ -383,7 +393,7 @@ def _sdk_host(service: str, region: str, *, fips: bool) -> str:
     )
     client.meta.events.register("before-send", note)
     with pytest.raises(AskedError):
-        client.list_secrets() if service == "secretsmanager" else client.list_tables()
+        getattr(client, _READING[service])()
     return asked[0].removeprefix("https://").rstrip("/")
 
 

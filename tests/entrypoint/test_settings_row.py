@@ -23,6 +23,7 @@ from meshcert.errors import (
     SettingsNotPublished,
     StoredSettingsUnusable,
 )
+from meshcert.proxy import ProxySettings
 from tests.entrypoint.test_stored_settings import Time
 
 if TYPE_CHECKING:
@@ -167,6 +168,25 @@ def test_a_sidecar_of_an_older_meshcert_is_told_to_take_the_newer_image(tmp_path
         Settings.from_environ(environ(tmp_path), text)
 
     assert exit_code_of(caught.value) == exit_codes.SETTINGS
+
+
+def test_settings_that_might_not_be_understood_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start has a quarter of a CPU, and 200 backends take a while."""
+    text = teller(application_port=4711).to_json()
+    document, version = packed_settings(text)
+    row = the_row(version=version, document=document) | {"before": {"version": VERSION, "document": DOCUMENT}}
+    read: list[str] = []
+    from_json = ProxySettings.from_json
+
+    def reads(given: str) -> ProxySettings:
+        read.append(given)
+        return from_json(given)
+
+    monkeypatch.setattr(ProxySettings, "from_json", reads)
+
+    settings = Settings.from_environ(environ(tmp_path), fetched(tmp_path, Rows(row)))
+
+    assert (settings.proxy.application_port, read) == (4711, [text])
 
 
 @pytest.mark.parametrize(

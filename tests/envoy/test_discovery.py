@@ -11,12 +11,12 @@ import pytest
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually, request
 from evidence.fixtures.proxies import PORT, TELLER_NAME, gateway
-from evidence.fixtures.registrations import NAMESPACE
+from evidence.fixtures.registrations import NAMESPACE, Registrations
 from evidence.fixtures.serving import serving
 from meshcert.envoy.host_health import FAILURES
 from meshcert.envoy.http.routes import TASKS_TRIED
 from meshcert.host_policies import OutlierDetection
-from meshcert.proxy import Backend
+from meshcert.proxy import Backend, RemoteNamespace, Route
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
@@ -88,6 +88,34 @@ def test_envoy_calls_the_tasks_that_cloud_map_names_and_follows_them(
     api.registrations.tasks[TELLER] = []
     eventually(lambda: not known(edge), "none", POLLED_WITHIN_S)
     assert answers(edge) == "503"
+
+
+def test_backends_of_another_account_are_found_by_its_role_and_make_none_of_this_one_late(
+    start: Start, api: SecretsApi, new_task: Callable[[], str]
+) -> None:
+    """A refusal is told, and takes no endpoint away; meanwhile this account's own come and go."""
+    role, remote = "arn:aws:iam::333344445555:role/cells.discovery", Registrations()
+    here, there, later = new_task(), new_task(), new_task()
+    api.registrations.tasks[TELLER], remote.tasks["ledger"] = [here], [there]
+    api.sts.roles[role] = remote
+    where = RemoteNamespace(NAMESPACE, "eu-central-1", role)
+    ledger = Backend("ledger", "ledger.example", PORT, "http", cloud_map_service="ledger", remote_namespace=where)
+    own = caller()
+    routes = (Route("/", TELLER), Route("/ledger", "ledger"))
+    edge = start(own._replace(backends=(*own.backends, ledger), routes=routes))
+    edge.wait_until_healthy()
+
+    def remote_answer() -> str:
+        status, body = request(edge.address, PORT, path="/ledger")
+        return body if status == 200 else str(status)
+
+    assert eventually(lambda: answers(edge) == here and remote_answer() == there, "answers of both")
+
+    remote.silence = "denied"
+    api.registrations.tasks[TELLER] = [later]
+    eventually(lambda: edge.told("discovery-waits") and known(edge) == {later}, "a refusal", POLLED_WITHIN_S)
+    assert remote_answer() == there
+    assert [line["backend"] for line in edge.told("discovery-waits")] == ["ledger"]
 
 
 @both_deliveries

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence.fixtures.hostile_credentials import credentials
 from evidence.fixtures.hostile_input import Reader, TooSlow, checks, parsers, spoil
 from evidence.fixtures.hostile_messages import answers, messages
 from evidence.fixtures.hostile_requests import requests
@@ -19,7 +20,8 @@ from evidence.fixtures.hostile_rows import rows
 from evidence.fixtures.hostile_settings import packed
 from meshcert.mesh.reading import source
 
-PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers(), *packed(), *requests()]}
+PARSED = [*parsers(), *messages(), *answers(), *credentials(), *packed(), *requests()]
+PARSERS = {reader.name: reader for reader in PARSED}
 ROWS = {reader.name: reader for reader in rows()}
 CHECKS = {reader.name: reader for reader in checks()}
 READERS = PARSERS | ROWS | CHECKS

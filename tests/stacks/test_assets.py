@@ -12,7 +12,7 @@ import pytest
 
 from local.images.context import FileTree
 from stacks.bundling import NOT_IN_FUNCTIONS, lay_out_bundle
-from stacks.constructs.images import ENVOY_CONTEXT
+from stacks.constructs.images import ENVOY_CONTEXT, NOT_IN_APPLICATIONS
 from stacks.runtime import GLIBC, WHEEL_PLATFORMS, Platform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +49,18 @@ def test_the_image_gets_code_only(tree: Path, tmp_path: Path, ignored: list[str]
     FileTree(tree, ignored).copy_tree(tree, tmp_path / "context", None)
 
     assert _files(tmp_path / "context") == {"meshcert/contract/code.py", "envoy-image/entrypoint/code.py"}
+
+
+def test_an_application_that_was_run_here_is_no_other_image(tmp_path: Path) -> None:
+    """A test that imports it leaves byte code; and its own .dockerignore counts as before."""
+    for name in ("Dockerfile", "app.py", "part/code.py", "__pycache__/app.pyc", "part/__pycache__/code.pyc"):
+        file = tmp_path / "tree" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+    FileTree(tmp_path / "tree", NOT_IN_APPLICATIONS).copy_tree(tmp_path / "tree", tmp_path / "context", None)
+
+    assert _files(tmp_path / "context") == {"Dockerfile", "app.py", "part/code.py"}
 
 
 MANYLINUX = {"manylinux2014": (2, 17)}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from aws_cdk import App, Stack
+from aws_cdk import App, Aws, Stack
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 
 from meshcert.cli.mesh_files.sidecar import sidecar_document
 from meshcert.contract.route_rows import SETTINGS_PREFIX
@@ -17,6 +18,7 @@ from meshcert.documents.stored_settings import SettingsRow
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh, sidecar, task_settings
 from meshcert.proxy import ProxySettings
+from stacks.constructs.attached.policy_length import require_room
 from stacks.constructs.attached.sidecar import EnvoySidecar
 from tests.meshcert.mesh.job_mesh import mesh_with_a_job
 from tests.stacks.synthesis import ROOT, assemble
@@ -95,6 +97,23 @@ def test_its_policy_lets_it_read_its_own_and_no_other(stacks: dict[str, Template
     opened = statements["DecryptItsSecrets"]["Condition"]["StringLike"]["kms:EncryptionContext:SecretARN"]
     assert opened == statements["ReadItsSecrets"]["Resource"]
     assert "stock" not in json.dumps(statements)
+
+
+def test_a_policy_that_aws_would_refuse_is_told_before_the_deploy() -> None:
+    """With what it takes and what there is room for; references count as what they become."""
+    stack = Stack(App(), "own")
+
+    def policy(backends: int) -> iam.PolicyDocument:
+        names = [f"a-backend-of-the-mesh-{number:03}" for number in range(backends)]
+        arn = f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:meshcert/shop/identity/orders"
+        find = {"StringEquals": {"servicediscovery:ServiceName": names}}
+        reads = [iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[arn])]
+        finds = [iam.PolicyStatement(actions=["servicediscovery:DiscoverInstances"], resources=["*"], conditions=find)]
+        return iam.PolicyDocument(statements=reads + finds)
+
+    require_room(stack, "orders", policy(200))
+    with pytest.raises(MeshInvalid, match=r"services\.orders\.attached.* takes 7,\d{3} characters.* allows 6,144"):
+        require_room(stack, "orders", policy(250))
 
 
 def test_its_row_has_the_settings_of_its_proxy(stacks: dict[str, Template]) -> None:

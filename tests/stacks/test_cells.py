@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template
 
 from evidence.fixtures.pki import Hierarchy
-from meshcert.mesh import load_mesh
+from meshcert.mesh import load_mesh, proxy_settings
+from meshcert.mesh.cells.slices import RemoteCallers, in_cell
 from stacks.cells import add_cell
+from stacks.constructs.containers.task_rights import task_rights
+from stacks.constructs.crossings import discovery_role
+from stacks.constructs.network import placement
 from stacks.runtime import Platform
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, text
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, mesh, text
 from tests.stacks.synthesis import CONTEXT
 from tools import deploy_diff
 
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
     from aws_cdk.cx_api import CloudFormationStackArtifact
 
     Stacks = dict[str, CloudFormationStackArtifact]
+
+
+CALLER = f"arn:aws:iam::{FRONTEND}:role/meshcert-yelb-eu-west-1-ui"
+DISCOVERY = f"arn:aws:iam::{BACKEND}:role/meshcert-yelb-eu-west-1-cells.discovery"
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +46,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stacks(folder: Path) -> Stacks:
     """The stacks of the shared cell and of the backend's, by name."""
     app = App(outdir=str(folder / "out"), context={**CONTEXT, "mesh": str(folder / "mesh.yaml")})
-    mesh = load_mesh(folder / "mesh.yaml")
+    whole = load_mesh(folder / "mesh.yaml")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("stacks.identities.ROOT", folder)
         for cell in ("shared", "backend"):
-            add_cell(app, mesh, cell, Platform.from_context(app.node))
+            add_cell(app, whole, cell, Platform.from_context(app.node))
     return {stack.stack_name: stack for stack in app.synth().stacks_recursively}
 
 
@@ -81,12 +90,101 @@ def test_each_ca_is_shared_to_issue_and_to_read_with_who_needs_it(stacks: Stacks
 
 
 def test_no_right_of_a_cell_is_on_another_cells_anything_but_its_ca(stacks: Stacks) -> None:
-    """Every other ARN that a policy names is of the cell's own account."""
+    """Every other ARN that a policy names is of the cell's own account, but for the callers that one role trusts."""
     written = json.dumps([stack.template for name, stack in stacks.items() if name.startswith("yelb-backend-")])
 
     foreign = {part for part in written.split('"') if SHARED in part or FRONTEND in part}
 
-    assert foreign == {AUTHORITIES["inner"]}
+    assert foreign == {AUTHORITIES["inner"], f"arn:aws:iam::{FRONTEND}:root", CALLER}
+
+
+def test_one_role_of_a_cell_may_be_assumed_across_and_finds_what_is_called(stacks: Stacks) -> None:
+    """By the tasks of callers, as far as their own role lets them; it finds what they call, and does nothing more."""
+    every = [role for name, stack in stacks.items() for role in resources(stack, "AWS::IAM::Role")]
+
+    (role,) = (role for role in every if FRONTEND in json.dumps(role["AssumeRolePolicyDocument"]))
+    assert role["RoleName"] == {"Fn::Join": ["", ["meshcert-yelb-", {"Ref": "AWS::Region"}, "-cells.discovery"]]}
+    assert "ManagedPolicyArns" not in role
+    assert role["AssumeRolePolicyDocument"]["Statement"] == [
+        {
+            "Action": "sts:AssumeRole",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{FRONTEND}:root"},
+            "Condition": {"ArnLike": {"aws:PrincipalArn": [CALLER]}},
+        }
+    ]
+    names = {
+        "servicediscovery:NamespaceName": "backend.yelb.internal",
+        "servicediscovery:ServiceName": ["appserver"],
+    }
+    (policy,) = role["Policies"]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "FindCalledServices",
+            "Effect": "Allow",
+            "Action": ["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+            "Resource": "*",
+            "Condition": {"StringEquals": names},
+        },
+        {
+            "Sid": "NothingElse",
+            "Effect": "Deny",
+            "NotAction": ["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+            "Resource": "*",
+        },
+    ]
+
+
+def test_callers_of_another_cell_may_assume_its_role_and_ask_cloud_map_of_nothing() -> None:
+    """Those alone that call it."""
+    frontend = in_cell(mesh(*DEPLOYED), "frontend")
+    rights = {
+        service: [
+            right.to_statement_json()
+            for right in task_rights(frontend, service, proxy_settings(frontend, service), authorities={}, key_arn="k")
+        ]
+        for service in ("gateway", "ui")
+    }
+
+    reaching = {
+        service: [right for right in of_service if "sts" in str(right) or "servicediscovery" in str(right)]
+        for service, of_service in rights.items()
+    }
+    assert reaching["ui"] == [
+        {"Sid": "FindBackendsOfOtherCells", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": DISCOVERY}
+    ]
+    assert [right["Sid"] for right in reaching["gateway"]] == ["FindItsBackends"]
+
+
+@pytest.mark.parametrize(("callers", "exact"), [(2, True), (20, True), (40, False)])
+def test_a_trust_policy_has_room_for_its_callers(callers: int, exact: bool) -> None:  # noqa: FBT001 - a parameter
+    """2,048 characters by default; more callers than that are any role of the mesh in their cell."""
+    roles = tuple(f"arn:aws:iam::{FRONTEND}:role/meshcert-a-eu-west-1-service-of-number-{n:02}" for n in range(callers))
+    any_role = (f"arn:aws:iam::{FRONTEND}:role/meshcert-a-eu-west-1-*",)
+    stack = Stack(App(), "trust")
+    discovery_role(stack, mesh(), RemoteCallers((FRONTEND,), roles, any_role, ("appserver",)))
+    (role,) = Template.from_stack(stack).find_resources("AWS::IAM::Role").values()
+    document = role["Properties"]["AssumeRolePolicyDocument"]
+
+    (statement,) = document["Statement"]
+    assert statement["Condition"]["ArnLike"]["aws:PrincipalArn"] == list(roles if exact else any_role)
+    assert len(json.dumps(document, separators=(",", ":"))) <= 2048
+
+
+def test_where_no_route_leads_out_roles_are_assumed_by_an_endpoint() -> None:
+    """One of AWS STS, besides the others; no other cell and no mesh without cells has one."""
+    changes = (*DEPLOYED, ("cells.frontend.network.egress", "endpoints"), ("cells.backend.network.egress", "endpoints"))
+    whole = mesh(*changes)
+    services = {cell: in_cell(whole, cell) for cell in ("frontend", "backend")}
+    interfaces = {}
+    for cell, part in services.items():
+        stack = Stack(App(), cell)
+        placement(stack, part)
+        endpoints = Template.from_stack(stack).find_resources("AWS::EC2::VPCEndpoint").values()
+        names = json.dumps([each["Properties"]["ServiceName"] for each in endpoints])
+        interfaces[cell] = (len(endpoints), ".sts" in names)
+
+    assert interfaces == {"frontend": (8, True), "backend": (7, False)}
 
 
 def test_a_call_from_another_cell_is_let_in_by_its_network(stacks: Stacks) -> None:

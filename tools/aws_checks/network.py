@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from meshcert.mesh.cells.placing import assumes_roles
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from meshcert.mesh import Mesh
     from meshcert.mesh.network import ExistingNetwork
     from tools.aws_checks.deployment import Deployment
 
@@ -18,6 +20,8 @@ NEEDED = ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "data-servicediscovery
 """The endpoints without which tasks cannot start where no route leads out, by the ends of their services' names."""
 PARAMETERS = "ssm"
 """The endpoint besides, if an application has parameters of Systems Manager in its environment."""
+ROLES = "sts"
+"""The endpoint besides, if tasks find backends by the role of another cell."""
 FEWEST_ADDRESSES = 8
 """Free addresses that a subnet of tasks should have: a deployment doubles a service's tasks for a while."""
 
@@ -116,8 +120,13 @@ def _subnet(deployment: Deployment, subnet: str) -> SubnetSeen:
         way_out(table),
         frozenset(name for name, why in reached.items() if not why),
         {name: why for name, why in reached.items() if why},
-        (*NEEDED, PARAMETERS) if deployment.mesh.fetches_parameters else NEEDED,
+        _needed(deployment.mesh),
     )
+
+
+def _needed(mesh: Mesh) -> tuple[str, ...]:
+    besides = {PARAMETERS: mesh.fetches_parameters, ROLES: assumes_roles(mesh)}
+    return (*NEEDED, *(name for name, is_needed in besides.items() if is_needed))
 
 
 def _in_the_vpc(existing: ExistingNetwork) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TAGGED = f"aws:ResourceTag/{naming.TAG}"
 VIA = "kms:ViaService"
+ENCRYPTED_FOR = "kms:EncryptionContext:SecretARN"
+"""Secrets Manager tells it to KMS (Secrets Manager user guide, "Secret encryption and decryption")."""
 TEMPLATE = "acm-pca:TemplateArn"
 ANOTHER = "another-mesh"
 _READERS = (naming.EXPORT_ROLE, naming.VERIFY_ROLE)
@@ -238,6 +240,9 @@ def _key(deployment: Deployment, role: str) -> RightsSeen:
     reads = bool(settings.identities or settings.trust_bundles) if settings else role in _READERS
     suffix = "amazonaws.com.cn" if deployment.partition == "aws-cn" else "amazonaws.com"
     via = {VIA: f"secretsmanager.{deployment.region}.{suffix}"}
+    if settings and reads:
+        secret = next(iter((*settings.identities.values(), *settings.trust_bundles.values()))).secret
+        via[ENCRYPTED_FOR] = str(deployment.account.read("secretsmanager:DescribeSecret", SecretId=secret)["ARN"])
     cases = [
         Case("kms:Decrypt", key, allowed=reads, circumstances="through Secrets Manager", context=via),
         Case("kms:Decrypt", key, allowed=False, circumstances="directly"),

@@ -104,6 +104,12 @@ ASSUMED = (
         ("settling",),
     ),
     Assumed(
+        "IAM",
+        "that `aws:PrincipalArn` in the trust of a cell's role `cells.discovery` is the role of the caller's task, of "
+        "an account that the principal names by its root (`discovery: role`)",
+    ),
+    Assumed("STS", "how it writes a session (`discovery: role`): its reference's example is read"),
+    Assumed(
         "S3",
         "that a policy for one CloudFront distribution is not public in the sense of Block Public Access; conditional "
         "writes (`If-Match`, `If-None-Match`) of the published SPIFFE bundle",

@@ -63,9 +63,9 @@ def credentials_endpoint(url: str, token: Callable[[], str]) -> CredentialsEndpo
     return CredentialsEndpoint(endpoint, path, token)
 
 
-class EndpointCredentials:
+class KeptCredentials:
     """
-    Credentials from an endpoint, kept until they run out; the connection for the first fetch is made at once.
+    Credentials that are fetched when they are first asked for, and kept until they run out.
 
     Several threads may ask: one fetches, the others wait for what it gets.
 
@@ -73,23 +73,21 @@ class EndpointCredentials:
         now: Returns seconds since 1970, UTC.
     """
 
-    def __init__(self, where: CredentialsEndpoint, now: Callable[[], float] = time.time) -> None:
-        self._where = where
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._kept = Credentials("", "")
         self._expires = 0.0
         self._fetching = _thread.allocate_lock()
-        self._connection: HttpConnection | None = HttpConnection(where.endpoint)
 
     def current(self, timeout_s: float) -> Credentials:
         """
-        Credentials that are valid for five more minutes at least, as long as the endpoint answers.
+        Credentials that are valid for five more minutes at least, as long as whoever gives them answers.
 
         Args:
-            timeout_s: Longest wait for the connection, and again for the answer, seconds.
+            timeout_s: Longest wait for each connection and each answer, seconds.
 
         Raises:
-            ConnectionError: If the endpoint gives none, and the kept ones have expired.
+            ConnectionError: If there are none, and the kept ones have expired.
         """
         with self._fetching:
             if self._expires - self._now() < REFRESH_BEFORE_S:
@@ -101,7 +99,19 @@ class EndpointCredentials:
             return self._kept
 
     def _fetch(self, timeout_s: float) -> tuple[Credentials, float]:
-        """Credentials, and when they expire, seconds since 1970, UTC."""
+        """Credentials, and when they expire, seconds since 1970, UTC; raises ConnectionError."""
+        raise NotImplementedError
+
+
+class EndpointCredentials(KeptCredentials):
+    """Credentials from an endpoint; the connection for the first fetch is made at once."""
+
+    def __init__(self, where: CredentialsEndpoint, now: Callable[[], float] = time.time) -> None:
+        super().__init__(now)
+        self._where = where
+        self._connection: HttpConnection | None = HttpConnection(where.endpoint)
+
+    def _fetch(self, timeout_s: float) -> tuple[Credentials, float]:
         connection, self._connection = self._connection or HttpConnection(self._where.endpoint), None
         headers = [("Host", self._where.endpoint.authority), ("Accept", "application/json")]
         try:
@@ -162,12 +172,17 @@ def find_credentials(
 def _parsed(body: bytes) -> tuple[Credentials, float]:
     try:
         answer = read_json(body)
-        expires = datetime.fromisoformat(answer["Expiration"]).timestamp()
+        expires = expiry(answer["Expiration"])
         credentials = Credentials(*(_text(answer[name]) for name in _PARTS))
     except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
         # The answer is not quoted, because an unreadable one may still contain part of a credential.
         raise ConnectionError("no credentials: the container's endpoint answers something else") from None
     return credentials, expires
+
+
+def expiry(text: str) -> float:
+    """When credentials expire, seconds since 1970, UTC; raises ArithmeticError, OSError, TypeError or ValueError."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _text(part: object) -> str:

@@ -66,6 +66,11 @@ def cloud_map_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
     return _endpoint("data-servicediscovery", "AWS_ENDPOINT_URL_SERVICEDISCOVERY", region, environ)
 
 
+def sts_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
+    """The endpoint of AWS STS in a region; raises ValueError as :func:`object_endpoint` does."""
+    return _endpoint("sts", "AWS_ENDPOINT_URL_STS", region, environ)
+
+
 def object_endpoint(region: str, environ: Mapping[str, str], bucket: str) -> tuple[Endpoint, str]:
     """
     Amazon S3's endpoint for the objects of a bucket, and the prefix of each object's path.
@@ -103,8 +108,8 @@ def _endpoint(service: str, variable: str, region: str, environ: Mapping[str, st
         return parse_endpoint(url)[0]
     suffix = next((suffix for prefix, suffix in _SUFFIXES.items() if region.startswith(prefix)), "amazonaws.com")
     fips = environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true"
-    # DynamoDB's only endpoint in GovCloud is its FIPS endpoint (botocore's rules say the same).
-    if fips and not (service == "dynamodb" and region.startswith("us-gov-")):
+    # Their only endpoints in GovCloud are the FIPS endpoints (botocore's rules say the same).
+    if fips and not (service in ("dynamodb", "sts") and region.startswith("us-gov-")):
         service += "-fips"
     return Endpoint(f"{service}.{region}.{suffix}", 443, tls=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from entrypoint.aws.credentials import ChainCredentials, EndpointCredentials, find_credentials
+from entrypoint.aws.credentials import ChainCredentials, KeptCredentials, find_credentials
 from entrypoint.aws.endpoint import authorities_file
 from entrypoint.aws.http_exchange import HttpConnection, HttpRequest
 from entrypoint.aws.signature import SigningScope, signature_headers
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 class Session(NamedTuple):
     """
-    The session that all connections of this process share.
+    A session that connections share.
 
     Args:
-        credentials: This container's credentials; connecting to their endpoint has begun.
+        credentials: This container's credentials, connecting to whose endpoint has begun; or those of another role.
         authorities: Path of the CA certificates that AWS's are checked against, PEM; empty for the system's.
     """
 
-    credentials: EndpointCredentials | ChainCredentials
+    credentials: KeptCredentials | ChainCredentials
     authorities: str = ""
 
     @classmethod
@@ -49,7 +49,7 @@ class Session(NamedTuple):
 
 class SignedConnection:
     """
-    Sends signed requests to one endpoint, with the container's credentials.
+    Sends signed requests to one endpoint, with a session's credentials.
 
     The connection is made at once and kept; if it breaks, the next call makes a new one.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from entrypoint.envoy.handover import Handover
     from entrypoint.log import Log
-    from meshcert.proxy import ProxySettings
+    from meshcert.proxy import Backend
 
     class TaskReader(Protocol):
         """Reads tasks; :class:`entrypoint.aws.cloud_map.CloudMapReader` in the container."""
@@ -62,9 +62,10 @@ _SHORTEST_PAUSE = 0.8
 
 class Discovery:
     """
-    The endpoints of every backend that Cloud Map knows, in a thread of their own.
+    The endpoints of the backends of one namespace of Cloud Map, in a thread of their own.
 
     Args:
+        backends: Those that Cloud Map knows there.
         resolve: Returns the addresses of a DNS name, none if there are none; used only while Cloud Map fails.
         accepting: Returns those of some addresses and ports that accept connections.
         resumes: True if Envoy has endpoints from an earlier watcher: only Cloud Map's answer replaces them.
@@ -72,7 +73,7 @@ class Discovery:
 
     def __init__(
         self,
-        proxy: ProxySettings,
+        backends: Iterable[Backend],
         reader: TaskReader,
         resolve: Callable[[str], tuple[str, ...]],
         handover: Handover,
@@ -82,7 +83,7 @@ class Discovery:
         log: Log,
         clock: ProcessClock | None = None,
     ) -> None:
-        self._backends = [BackendEndpoints(backend, handover) for backend in proxy.discovered]
+        self._backends = [BackendEndpoints(backend, handover) for backend in backends]
         self._reader = reader
         self._lookups = Lookups(resolve)
         self._accepting = accepting

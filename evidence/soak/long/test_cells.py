@@ -7,13 +7,16 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from evidence.fixtures.other_cells import new_administrator, ways_into
 from local.demo.cells import CellsProof
 from local.demo.stage import Stage
 from local.running_aws import ROOT, LocalAws
+from meshcert import naming
 from tools import deploy_diff, verify_aws
 
 if TYPE_CHECKING:
@@ -59,6 +62,36 @@ def test_a_mesh_over_three_accounts(
                     getattr(aws.client_as(administrator, service), call)(**arguments)
             # As many as there are at least: identities and trust bundles, tables, queues, the mesh's key, roles.
             assert all(tried[service] >= least for service, least in LEAST.items()), tried
+        _finds_the_callee_alone(aws, proof)
+
+
+def _finds_the_callee_alone(aws: LocalAws, proof: CellsProof) -> None:
+    """The page's tasks may assume the backend's one open role; it tells where what they call is, and no more."""
+    places, mesh = proof.mesh.cells, proof.mesh
+    region, account = places[BACKEND].region, places[BACKEND].account
+    caller = naming.role_arn(region, places[FRONTEND].account, naming.role(mesh.name, region, "ui"))
+    found = naming.role_arn(region, account, naming.discovery_role(mesh.name, region))
+    keys = aws.client_as(caller, "sts").assume_role(RoleArn=found, RoleSessionName="meshcert-ui")["Credentials"]
+    client = boto3.client(
+        "servicediscovery",
+        endpoint_url=aws.endpoint,
+        region_name=region,
+        config=Config(inject_host_prefix=False),
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    namespace = mesh.namespace_of(BACKEND)
+
+    assert len(client.discover_instances(NamespaceName=namespace, ServiceName="appserver")["Instances"]) == 2
+    for operation, arguments in (
+        ("discover_instances", {"NamespaceName": namespace, "ServiceName": "redis"}),
+        ("list_services", {}),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(client, operation)(**arguments)
+    with pytest.raises(LookupError):
+        aws.resolve(mesh.host("appserver"), places[FRONTEND].account)
 
 
 def _contradicted(proof: CellsProof, cell: str, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:

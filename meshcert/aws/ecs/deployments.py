@@ -82,7 +82,7 @@ def newest(service: Mapping[str, Any]) -> Rollout:
     ]
     if later:
         overruled = max(later, key=lambda deployment: deployment["createdAt"])
-        return replace(_deployment(overruled, service), state=RolloutState.FAILED)
+        return replace(_deployment(overruled, service), state=RolloutState.FAILED, taken_back=True)
     return _deployment(current, service)
 
 
@@ -112,6 +112,7 @@ def as_recorded(seen: Rollout, begun: dt.datetime, records: Iterable[Mapping[str
         state=RolloutState.FAILED,
         failed=seen.failed if is_it else 0,
         reason=reason or f"its service deployment is {status}",
+        taken_back=seen.taken_back or status.startswith("ROLLBACK_"),
     )
 
 

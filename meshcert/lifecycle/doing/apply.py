@@ -14,6 +14,7 @@ from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import LeaseLost, MeshcertError
 from meshcert.issuing.issuer import Issuance, IssuanceState
 from meshcert.lifecycle.deciding.failing import having_failed, having_succeeded
+from meshcert.lifecycle.deciding.rollout import deployed_version
 from meshcert.lifecycle.deciding.steps import Action, Step
 from meshcert.lifecycle.memory import BegunRollout, Memory
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
@@ -106,18 +107,24 @@ def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Chan
 
 def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     name = step.service
-    failed = _has_failed(seen, name)
-    rollout = BegunRollout(step.version, step.replaces, seen.now, after_failure=failed, settings=step.settings)
+    rollout = BegunRollout(step.version, step.replaces, seen.now, settings=step.settings)
     # Every call begins another rollout. From the one that it replaces, the next look tells whether this call was made.
-    save(lambda memory: memory.deploying(name, rollout))
+    save(lambda memory: memory.deploying(name, replace(rollout, after_failure=_is_doubtful(seen, memory, name))))
     begun = ports.platform.roll_out(name, next(use.place for use in seen.identity.services if use.name == name))
     change = partial(Memory.deployed, service=name, deployment=begun)
     return TakenStep(step, change, before=step.replaces, after=begun, issuance=_unchanged(seen))
 
 
-def _has_failed(seen: Observation, name: str) -> bool:
+def _is_doubtful(seen: Observation, memory: Memory, name: str) -> bool:
+    """
+    True if a rollout that begins now may fail whatever the version: the one before it has failed.
+
+    Not if the platform is taking somebody else's back: then new instances are as those that came to their end.
+    """
     service = None if isinstance(seen.services, Unknown) else seen.services.get(name)
-    return service is not None and service.rollout.state is RolloutState.FAILED
+    if service is None or service.rollout.state is not RolloutState.FAILED:
+        return False
+    return not service.rollout.taken_back or deployed_version(memory, service) != ""
 
 
 def _prove(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:

@@ -6,8 +6,15 @@ import ipaddress
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, network_of, service_at
+from meshcert import naming
+from meshcert.mesh.cells.placing import (
+    cells_of_identities,
+    cells_trusting,
+    crossing_calls,
+    network_of,
+)
 from meshcert.mesh.naming import name_problem
+from meshcert.mesh.network import CellDiscovery, Egress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +90,7 @@ def check_crossings(mesh: Mesh, findings: Findings) -> None:
     holders = cells_of_identities(mesh)
     for identity, cells in holders.items():
         _check_identity(mesh, identity, cells, findings)
+    _check_discovery(mesh, findings)
     trusting = cells_trusting(mesh)
     for name, hierarchy in mesh.hierarchies.items():
         signed = {
@@ -97,6 +105,25 @@ def check_crossings(mesh: Mesh, findings: Findings) -> None:
                 f"its lists are in the bucket of cell {hierarchy.cell}, which {', '.join(sorted(others))} cannot read",
                 "Remove it; short lives of acm-pca end a stolen key soon",
             )
+
+
+def _check_discovery(mesh: Mesh, findings: Findings) -> None:
+    """Report callers that cannot assume the role of a cell they call, or cannot ask in its region."""
+    for caller, callee, node in crossing_calls(mesh):
+        here, there = mesh.services[caller].cell, mesh.services[callee].cell
+        region, regions = mesh.cells[here].region, {mesh.cells[here].region, mesh.cells[there].region}
+        if mesh.cells[there].discovery is not CellDiscovery.ROLE or mesh.virtual_nodes[node].service_discovery:
+            continue
+        problems = []
+        if mesh.services[caller].attached:
+            problems.append(f"{caller} calls {node} and is attached: its task role has no name here to be trusted by")
+        if len(set(map(naming.partition, regions))) > 1:
+            problems.append(f"cell {here}, which calls {node}, is in another partition of AWS: roles do not cross")
+        elif len(regions) > 1 and network_of(mesh, here).egress is Egress.ENDPOINTS:
+            problems.append(f"cell {here}, which calls {node}, reaches the APIs of {region} alone (egress: endpoints)")
+        for problem in problems:
+            remedy = f"Write dns, or give virtual_nodes.{node} a service_discovery of its own"
+            findings.add(f"cells.{there}.discovery", problem, remedy)
 
 
 def _check_identity(mesh: Mesh, identity: str, cells: set[str], findings: Findings) -> None:
@@ -132,8 +159,7 @@ def _neighbours(mesh: Mesh) -> Iterator[tuple[str, str]]:
     """Pairs of cells of which one calls the other, each once and in the file's order."""
     talking = {
         frozenset(mesh.services[service].cell for service in (caller, callee))
-        for call in mesh.calls()
-        if (caller := service_at(mesh, call.caller)) and (callee := mesh.runner_of(call.node))
+        for caller, callee, _ in crossing_calls(mesh)
     }
     yield from (pair for pair in combinations(mesh.cells, 2) if frozenset(pair) in talking)
 

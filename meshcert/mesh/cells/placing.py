@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.rendering.settings import proxy_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.network import Network
 
@@ -46,3 +48,16 @@ def service_at(mesh: Mesh, place: str) -> str:
     if section == "virtual_nodes":
         return mesh.runner_of(name)
     return next((each for each, service in mesh.services.items() if service.virtual_gateway == name), "")
+
+
+def crossing_calls(mesh: Mesh) -> Iterator[tuple[str, str, str]]:
+    """Calls from one cell into another, in the file's order: the calling service, the called one and its node."""
+    for call in mesh.calls():
+        caller, callee = service_at(mesh, call.caller), mesh.runner_of(call.node)
+        if caller and callee and mesh.services[caller].cell != mesh.services[callee].cell:
+            yield caller, callee, call.node
+
+
+def assumes_roles(part: Mesh) -> bool:
+    """Whether some proxy of a cell's part of a mesh finds backends by the role of another cell."""
+    return any(where for service in part.services for where in proxy_settings(part, service).discovered_in)

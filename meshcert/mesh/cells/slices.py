@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, network_of, service_at
+from meshcert import naming
+from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, crossing_calls, network_of
 from meshcert.mesh.host_policies import DnsServiceDiscovery, ResponseType, ServiceDiscovery
 from meshcert.mesh.issuance import ExistingAuthority
+from meshcert.mesh.network import CellDiscovery
+from meshcert.proxy import RemoteNamespace
 
 if TYPE_CHECKING:
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
 
 
@@ -44,11 +48,29 @@ class Crossing(NamedTuple):
     inwards: bool
 
 
+class RemoteCallers(NamedTuple):
+    """
+    Who in other cells finds a cell's tasks by its role.
+
+    Args:
+        accounts: Their accounts.
+        roles: ARNs of the roles of their tasks.
+        any_role: Patterns of ARNs that all roles of the mesh in their cells have.
+        services: The Cloud Map services that they look for.
+    """
+
+    accounts: tuple[str, ...]
+    roles: tuple[str, ...]
+    any_role: tuple[str, ...]
+    services: tuple[str, ...]
+
+
 def in_cell(mesh: Mesh, cell: str) -> Mesh:
     """
     What a cell deploys: its services and identities, and the hierarchies that it makes, issues from or trusts.
 
-    CAs of other cells are CAs of the user's there; virtual nodes of other cells are hosts that DNS knows.
+    CAs of other cells are CAs of the user's there; virtual nodes of other cells are hosts that DNS knows, or that are
+    registered in another cell's Cloud Map.
 
     Args:
         mesh: A mesh with cells, without faults, in which :func:`missing_authorities` finds nothing for this cell.
@@ -64,6 +86,7 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
         if name in _hierarchies_of(mesh, cell)
     }
     return mesh.part(
+        _registrations(mesh, cell),
         about=mesh.about.model_copy(update={"namespace": place.namespace or mesh.namespace}),
         network=place.network or mesh.network,
         cells={},
@@ -101,16 +124,38 @@ def sharing(mesh: Mesh, cell: str) -> dict[str, Sharing]:
 def crossings(mesh: Mesh, cell: str) -> tuple[Crossing, ...]:
     """The ways between a cell's services and other cells' networks, in the file's order."""
     found: dict[Crossing, None] = {}
-    for call in mesh.calls():
-        caller, callee = service_at(mesh, call.caller), mesh.runner_of(call.node)
-        if not caller or not callee or mesh.services[caller].cell == mesh.services[callee].cell:
-            continue
-        port = mesh.virtual_nodes[call.node].listeners[0].port_mapping.port
+    for caller, callee, node in crossing_calls(mesh):
+        port = mesh.virtual_nodes[node].listeners[0].port_mapping.port
         for service, other, inwards in ((caller, callee, False), (callee, caller, True)):
             if mesh.services[service].cell == cell:
                 cidrs = network_of(mesh, mesh.services[other].cell).cidrs
                 found[Crossing(service, cidrs, port, inwards)] = None
     return tuple(found)
+
+
+def remote_callers(mesh: Mesh, cell: str) -> RemoteCallers | None:
+    """Who finds a cell's tasks by its role; None if nobody does."""
+    if mesh.cells[cell].discovery is not CellDiscovery.ROLE:
+        return None
+    found = [
+        (caller, mesh.cloud_map_name(callee))
+        for caller, callee, node in crossing_calls(mesh)
+        if mesh.services[callee].cell == cell and not mesh.virtual_nodes[node].service_discovery
+    ]
+    if not found:
+        return None
+    places = {caller: mesh.cells[mesh.services[caller].cell] for caller, _ in found}
+
+    def roles(*owners: tuple[str, Cell]) -> tuple[str, ...]:
+        named = ((place, naming.role(mesh.name, place.region, owner)) for owner, place in owners)
+        return tuple(sorted({naming.role_arn(place.region, place.account, name) for place, name in named}))
+
+    return RemoteCallers(
+        accounts=tuple(sorted({place.account for place in places.values()})),
+        roles=roles(*places.items()),
+        any_role=roles(*(("*", place) for place in places.values())),
+        services=tuple(sorted({service for _, service in found})),
+    )
 
 
 def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:
@@ -128,6 +173,21 @@ def _hierarchies_of(mesh: Mesh, cell: str) -> tuple[str, ...]:
     made = {name for name, declared in mesh.hierarchies.items() if declared.cell == cell}
     used = {other for name in made | signing | trusting for other in mesh.trusted(name)}
     return tuple(name for name in mesh.hierarchies if name in used)
+
+
+def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespace]]:
+    """The virtual nodes that other cells run and whose tasks are found by a role there, each with where it is."""
+    found = {}
+    for name, declared in mesh.virtual_nodes.items():
+        runner = mesh.runner_of(name)
+        there = mesh.services[runner].cell if runner else cell
+        place = mesh.cells[there]
+        if there == cell or declared.service_discovery or place.discovery is not CellDiscovery.ROLE:
+            continue
+        role = naming.role_arn(place.region, place.account, naming.discovery_role(mesh.name, place.region))
+        http_name = mesh.about.http_name or mesh.namespace_of(there)
+        found[name] = mesh.cloud_map_name(runner), RemoteNamespace(http_name, place.region, role)
+    return found
 
 
 def _of_another_cell(declared: Hierarchy) -> Hierarchy:

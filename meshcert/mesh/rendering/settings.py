@@ -124,8 +124,12 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
             foreign: proxy.SecretReference(secrets.foreign_bundles[foreign])
             for foreign in _each_once(each for side in sides for each in _foreign(side.trust))
         },
-        cloud_map_namespace=mesh.http_name if any(backend.cloud_map_service for backend in backends) else "",
+        cloud_map_namespace=mesh.http_name if any(map(_is_registered_here, backends)) else "",
     )
+
+
+def _is_registered_here(backend: proxy.Backend) -> bool:
+    return bool(backend.cloud_map_service) and backend.remote_namespace is None
 
 
 def _foreign(trust: TlsTrust) -> tuple[str, ...]:
@@ -218,6 +222,7 @@ def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) 
 def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
     listener, found = mesh.virtual_nodes[call.node].listeners[0], mesh.virtual_nodes[call.node].service_discovery
     port, client = listener.port_mapping, mesh.tls_of(call)
+    cloud_map_service, remote_namespace = mesh.registration(call.node)
     tls = None
     if client:
         tls = proxy.BackendTls(
@@ -231,10 +236,11 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
         port=port.port,
         protocol=port.protocol.value,
         tls=tls,
-        cloud_map_service=mesh.cloud_map_service(call.node),
+        cloud_map_service=cloud_map_service,
         outlier_detection=listener.outlier_detection.rule if listener.outlier_detection else None,
         health_check=listener.health_check.rule if listener.health_check else None,
         one_host=bool(found and found.dns.response_type is ResponseType.LOADBALANCER),
+        remote_namespace=remote_namespace,
     )
 
 

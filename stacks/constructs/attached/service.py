@@ -14,6 +14,7 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.deploying.settings import SETTINGS_TYPE
 from meshcert.mesh import proxy_settings, settings_document
+from stacks.constructs.attached.policy_length import require_room
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.task_rights import WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.envoy_service import DNS_TTL
@@ -42,6 +43,7 @@ class AttachedService(Construct):
 
     Raises:
         LookupError: If the service is not attached.
+        MeshInvalid: If the policy would be longer than AWS takes it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, surroundings: Surroundings) -> None:
@@ -74,7 +76,8 @@ class AttachedService(Construct):
                 key_arn=surroundings.key.key_arn,
             ),
         )
-        if self.proxy.discovered:
+        require_room(self, construct_id, policy.document)
+        if None in self.proxy.discovered_in:
             accept(policy, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
         if not attached.job and not attached.cloud_map_service:
             registry = servicediscovery.Service(

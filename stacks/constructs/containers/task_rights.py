@@ -14,7 +14,7 @@ from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.constructs.rights import VIA_SECRETS_MANAGER, MeshRights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from meshcert.mesh import Mesh
     from meshcert.proxy import ProxySettings
@@ -28,6 +28,7 @@ Before, the rights were a resource of their own, whose policy had another name. 
 CloudFormation gives the role this policy first, and takes the other one away when everything else is done. Under one
 name the second step would have taken away what the first one gave.
 """
+DISCOVERING = ("servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision")
 WHY_ANY_RESOURCE = (
     "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares."
 )
@@ -58,34 +59,42 @@ def task_rights(
         row = f"{SETTINGS_PREFIX}{service}"
         statements.append(rights.own_rows("ReadItsSettings", naming.routes_table(mesh.name), row, "dynamodb:GetItem"))
     if proxy.secret_references:
-        is_yours = mesh.services[service].attached is not None
-        statements += _reading_secrets(proxy, key_arn, is_on_a_role_of_yours=is_yours)
-        statements += [*_reading_lists(mesh, proxy, authorities), acknowledge]
+        statements += [*_reading_secrets(proxy, key_arn), *_reading_lists(mesh, proxy, authorities), acknowledge]
     elif proxy.certificate_files or proxy.trust_files:
         statements.append(acknowledge)
     return statements
 
 
-def _discovery(proxy: ProxySettings) -> Iterator[iam.PolicyStatement]:
-    """Find the tasks of its backends by Cloud Map's data API, and no other service's."""
-    services = sorted(backend.cloud_map_service for backend in proxy.discovered)
-    if not services:
-        return
-    names = {
-        "servicediscovery:NamespaceName": proxy.cloud_map_namespace,
-        "servicediscovery:ServiceName": services,
-    }
-    yield iam.PolicyStatement(
-        sid="FindItsBackends",
-        actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+def discovering(sid: str, namespace: str, services: Iterable[str]) -> iam.PolicyStatement:
+    """
+    A statement to find the tasks of Cloud Map services by the data API, and those of no other service.
+
+    Args:
+        namespace: HTTP name of their namespace.
+    """
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=list(DISCOVERING),
         resources=["*"],
-        conditions={"StringEquals": names},
+        conditions={
+            "StringEquals": {
+                "servicediscovery:NamespaceName": namespace,
+                "servicediscovery:ServiceName": sorted(services),
+            }
+        },
     )
 
 
-def _reading_secrets(
-    proxy: ProxySettings, key_arn: str, *, is_on_a_role_of_yours: bool
-) -> Iterator[iam.PolicyStatement]:
+def _discovery(proxy: ProxySettings) -> Iterator[iam.PolicyStatement]:
+    """Find the tasks of its backends: in its own namespace, and by the roles of other cells."""
+    if own := proxy.discovered_in.get(None):
+        services = (backend.cloud_map_service for backend in own)
+        yield discovering("FindItsBackends", proxy.cloud_map_namespace, services)
+    if roles := [where.role for where in proxy.discovered_in if where]:
+        yield iam.PolicyStatement(sid="FindBackendsOfOtherCells", actions=["sts:AssumeRole"], resources=roles)
+
+
+def _reading_secrets(proxy: ProxySettings, key_arn: str) -> Iterator[iam.PolicyStatement]:
     # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
     secrets = [
         f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
@@ -96,12 +105,14 @@ def _reading_secrets(
         actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
         resources=secrets,
     )
-    via = {"StringEquals": VIA_SECRETS_MANAGER}
-    # A role of the user's may be let read every secret of the account by a policy of theirs: the key opens it these.
-    these = {"StringLike": {"kms:EncryptionContext:SecretARN": secrets}} if is_on_a_role_of_yours else {}
+    # A policy of the user's may let the role read every secret of the account: the key opens it these alone.
+    these = {"kms:EncryptionContext:SecretARN": secrets}
     # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
     yield iam.PolicyStatement(
-        sid="DecryptItsSecrets", actions=["kms:Decrypt"], resources=[key_arn], conditions={**via, **these}
+        sid="DecryptItsSecrets",
+        actions=["kms:Decrypt"],
+        resources=[key_arn],
+        conditions={"StringEquals": VIA_SECRETS_MANAGER, "StringLike": these},
     )
 
 

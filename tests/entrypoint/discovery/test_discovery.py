@@ -19,7 +19,6 @@ from entrypoint.discovery.discovery import (
 )
 from entrypoint.discovery.lookups import Lookups
 from entrypoint.log import Log
-from evidence.fixtures.proxies import gateway
 from meshcert.contract.discovery import CALLERS_LEARN_S, POLL_INTERVAL_S
 from meshcert.contract.stopping import DRAIN_S
 from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S, UNHEALTHY, TaskAddress
@@ -63,7 +62,7 @@ class World:
         )
         anything: Any = self
         self.discovery = Discovery(
-            gateway(backends=named, cloud_map_namespace="example"),
+            named,
             anything,
             lambda host: self.dns.get(host, ()),
             anything,

@@ -89,7 +89,7 @@ class TestServices:
         )
 
         assert (seen.rollout.id, seen.rollout.state) == ("ecs-svc/2", RolloutState.FAILED)
-        assert seen.rollout.reason == "rolled back"
+        assert (seen.rollout.reason, seen.rollout.taken_back) == ("rolled back", True)
         assert seen.excused == ("because",)
 
     def test_a_deployment_that_was_replaced_says_nothing_about_the_newest(self) -> None:

@@ -55,6 +55,7 @@ class Deployment:
     failures: list[str] = field(default_factory=list)
     excused: list[str] = field(default_factory=list)
     starts_at: dt.datetime | None = None
+    was_completed: bool = False
 
 
 @dataclass
@@ -69,11 +70,18 @@ class SimulatedService:
     ending: list[RunningTask] = field(default_factory=list)
     breaks: bool = False
     refusal: str = ""
+    rolls_back: bool = False
+    overruled: Deployment | None = None
 
     @property
     def newest(self) -> Deployment:
         """The deployment that starts tasks."""
         return self.deployments[-1]
+
+    @property
+    def told(self) -> Deployment:
+        """The deployment that is shown as the newest: while ECS rolls one back, that one."""
+        return self.overruled or self.newest
 
 
 class SimulatedEcs:
@@ -81,7 +89,8 @@ class SimulatedEcs:
     Services of one cluster.
 
     A deployment starts one task after the other, each replaces one of before, which drains, and a failed one is tried
-    again until the circuit breaker (without rollback) ends it. A task reads the current version when it starts. Tasks
+    again until the circuit breaker ends it; if the service ``rolls_back``, the last one that was completed is the
+    newest again then, and starts what it lacks. A task reads the current version when it starts. Tasks
     of ``reload`` services poll; they go back to an older version only from one that is quarantined. A version among
     ``bad`` cannot be served: a task that starts with it fails, one that runs refuses it.
 
@@ -130,12 +139,12 @@ class SimulatedEcs:
         service = self.services.get(name)
         if service is None or service.use.place != place:
             return None
-        newest = service.newest
+        newest = service.told
         return Workload(
             name,
             service.desired_count,
             tuple(Instance(task.arn, task.deployment, started_at=task.started_at) for task in service.tasks),
-            Rollout(newest.id, newest.state, newest.failed_tasks),
+            Rollout(newest.id, newest.state, newest.failed_tasks, taken_back=service.overruled is not None),
             WORDS,
             tuple(newest.failures),
             tuple(newest.excused),
@@ -182,14 +191,14 @@ class SimulatedEcs:
     def _deploy(self, service: SimulatedService) -> str:
         deployment = Deployment(f"ecs-svc/{next(self._numbers)}", starts_at=self._clock.now() + START)
         service.deployments.append(deployment)
+        service.overruled = None
         return deployment.id
 
     def _advance(self, service: SimulatedService) -> None:
-        newest = service.newest
         # A task takes a while to start, so several may have started since we were here last.
-        while newest.starts_at and newest.starts_at <= self._clock.now():
-            at, newest.starts_at = newest.starts_at, None
-            self._start(service, newest, at)
+        while service.newest.starts_at and service.newest.starts_at <= self._clock.now():
+            at, service.newest.starts_at = service.newest.starts_at, None
+            self._start(service, service.newest, at)
         for task in service.tasks:
             self._poll(service, task)
         now = self._clock.now()
@@ -204,9 +213,12 @@ class SimulatedEcs:
                 newest.failed_tasks += 1
                 newest.failures.append("Essential container in task exited: 78")
                 tripped = newest.failed_tasks >= FAILURES_ENDURED
-                tripped = tripped and newest.state is RolloutState.IN_PROGRESS
+                # What rolls back is not rolled back itself: it starts tasks until they stay.
+                tripped = tripped and newest.state is RolloutState.IN_PROGRESS and not service.overruled
                 newest.state = RolloutState.FAILED if tripped else newest.state
                 newest.starts_at = None if tripped else at + START
+                if tripped and service.rolls_back:
+                    self._roll_back(service, newest, at)
                 return
             arn = f"arn:aws:ecs:eu-west-1:111122223333:task/color/{next(self._numbers):032x}"
             settings = self.published.get(service.use.name, "")
@@ -219,7 +231,14 @@ class SimulatedEcs:
         if len(new) < service.desired_count:
             newest.starts_at = at + START
         else:
-            newest.state = RolloutState.COMPLETED
+            newest.state, newest.was_completed, service.overruled = RolloutState.COMPLETED, True, None
+
+    def _roll_back(self, service: SimulatedService, failed: Deployment, at: dt.datetime) -> None:
+        """What the circuit breaker does: the last deployment that was completed is primary again."""
+        before = next(each for each in reversed(service.deployments) if each.was_completed)
+        service.deployments.remove(before)
+        service.deployments.append(before)
+        service.overruled, before.state, before.starts_at = failed, RolloutState.IN_PROGRESS, at + START
 
     def _kept(self, service: SimulatedService, newest: Deployment) -> list[RunningTask]:
         """The tasks that stay when another one has started: as many of before as there is room for."""

@@ -87,7 +87,7 @@ def test_callers_find_it_by_a_cloud_map_service_of_yours() -> None:
     reading = read_mesh(edited("orders", attached={**ATTACHED, "cloud_map_service": "orders-v2"}).encode())
 
     assert reading.mesh
-    assert reading.mesh.cloud_map_service("orders") == "orders-v2"
+    assert reading.mesh.registration("orders") == ("orders-v2", None)
     assert reading.mesh.host("orders") == "orders-v2.shop.internal"
 
 

@@ -55,6 +55,13 @@ CROSSINGS = (
     Crossing(
         "ACM issues for whoever has a certificate requested, with any name in it", (ADMINISTRATOR,), AUTHORITY, ISSUING
     ),
+    Crossing(
+        "callers, and who administers their roles, find the tasks that they call",
+        by=("meshcert-yelb-*-ui", ADMINISTRATOR),
+        of=ROLE,
+        actions=("sts:AssumeRole",),
+        named="RemoteDiscovery*",
+    ),
 )
 """All that may cross in a mesh whose certificates are ACM's."""
 OF_PRIVATE_CA = (

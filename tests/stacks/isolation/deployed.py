@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tests.stacks.isolation.policies import Allowance, Caller, Target, statements_of
+from tests.stacks.isolation.policies import EVERYTHING, Allowance, Caller, Target, left_by, statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -98,6 +98,7 @@ class DeployedCell:
 
     def _callers(self) -> Iterator[Caller]:
         rights: dict[str, list[Allowance]] = {}
+        only: dict[str, tuple[str, ...]] = {}
         for stack, name, resource in self._resources():
             properties = self._resolved(stack, resource.get("Properties", {}))
             arn = self._arns(stack, name)[0] if resource["Type"] in ARNS else ""
@@ -106,13 +107,15 @@ class DeployedCell:
                 assert "ManagedPolicyArns" not in properties, name
                 for policy in properties.get("Policies", ()):
                     rights[arn] += statements_of(policy["PolicyDocument"])
+                    only |= {arn: left} if (left := left_by(policy["PolicyDocument"])) != EVERYTHING else {}
             elif resource["Type"] in IDENTITY_POLICIES:
                 # Whoever attaches a policy of the mesh's to a role of theirs may what it says.
                 for holder in properties.get("Roles") or [f"{arn.replace(':policy/', ':role/')}.holder"]:
                     of = holder if holder.startswith("arn:") else f"arn:aws:iam::{self.account}:role/{holder}"
                     rights.setdefault(of, []).extend(statements_of(properties["PolicyDocument"]))
         for arn, allowed in rights.items():
-            yield Caller(arn.partition("/")[2], self.name, self.account, arn, tuple(allowed))
+            left = only.get(arn, EVERYTHING)
+            yield Caller(arn.partition("/")[2], self.name, self.account, arn, tuple(allowed), left)
         anybody = f"arn:aws:iam::{self.account}:*"
         yield Caller(ADMINISTRATOR, self.name, self.account, anybody, (Allowance(actions=("*",)),))
         yield Caller(SERVICES, self.name, self.account, "", (), service=True)

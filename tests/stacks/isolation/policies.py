@@ -43,7 +43,7 @@ def any_overlap(some: Iterable[str], others: Iterable[str]) -> bool:
 @dataclass(frozen=True)
 class Allowance:
     """
-    What one statement may allow. There is none for a Deny: nothing here is kept apart by a Deny alone.
+    What one statement may allow. There is none for a Deny, which counts only where :func:`left_by` reads it.
 
     Args:
         actions: Patterns of actions; in lower case, as IAM compares them.
@@ -79,6 +79,7 @@ class Caller:
         account: Whose.
         arn: Of a role; of somebody else a pattern of all they may be.
         rights: What their own policies allow.
+        only: Patterns of the actions that their own policies leave them, whatever any policy allows.
         service: Whether it is a service of AWS that acts for this account; it needs no policy of its own.
     """
 
@@ -87,6 +88,7 @@ class Caller:
     account: str
     arn: str
     rights: tuple[Allowance, ...]
+    only: tuple[str, ...] = EVERYTHING
     service: bool = False
 
     def is_named(self, principals: Iterable[tuple[str, str]]) -> bool:
@@ -141,7 +143,7 @@ def granted(caller: Caller, target: Target) -> set[str]:
     """The actions that a caller's own policies may allow on a target."""
     if caller.service:
         return set(target.actions)
-    return _allowed(caller.rights, caller, target)
+    return _left(caller, _allowed(caller.rights, caller, target))
 
 
 def admitted(caller: Caller, target: Target) -> set[str]:
@@ -156,6 +158,10 @@ def reached(caller: Caller, target: Target) -> set[str]:
     In another account both sides have to allow it. In one's own the caller's policy does, but for assuming a role; and
     the target's does, if it means the caller and not only the account (IAM user guide, "Policy evaluation logic").
     """
+    return _left(caller, _reached(caller, target))
+
+
+def _reached(caller: Caller, target: Target) -> set[str]:
     theirs = admitted(caller, target)
     if caller.account != target.account and not theirs:
         return set()
@@ -188,6 +194,19 @@ def statements_of(document: Mapping[str, Any]) -> Iterator[Allowance]:
                 for key, values in of.items()
             ),
         )
+
+
+def _left(caller: Caller, actions: set[str]) -> set[str]:
+    return {action for action in actions if any_overlap([action], caller.only)}
+
+
+def left_by(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Patterns of the actions that are left to whoever has a policy: all, unless it denies all but some, always."""
+    for statement in _listed(document["Statement"]):
+        everywhere = statement.get("Resource") == "*" and "Condition" not in statement
+        if statement["Effect"] == "Deny" and "NotAction" in statement and everywhere:
+            return tuple(each.lower() for each in _listed(statement["NotAction"]))
+    return EVERYTHING
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

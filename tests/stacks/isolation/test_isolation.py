@@ -3,7 +3,8 @@ What of one cell is reachable from another, by every policy of both: nothing but
 
 Every role of a cell, whoever holds a policy of the mesh's, the account's administrator, and the services of AWS that
 act for the account, against every resource of every other cell, in as many steps as roles can be assumed. No Deny is
-counted on, and a condition only if nobody of another account can meet it. The widenings show that the check sees.
+counted on, but for that of a role which leaves itself some actions, and a condition only if nobody of another account
+can meet it. The widenings show that the check sees.
 """
 
 from __future__ import annotations

@@ -103,6 +103,12 @@ def _read_permission(stacks: Stacks) -> None:
     template["Action"].append("acm-pca:UpdateCertificateAuthority")
 
 
+def _denies_itself_nothing(stacks: Stacks) -> None:
+    (policy,) = _properties(stacks, SERVICES, "RemoteDiscovery", "Role")["Policies"]
+    document = policy["PolicyDocument"]
+    document["Statement"] = [each for each in document["Statement"] if each["Effect"] == "Allow"]
+
+
 def of_queue(name: str) -> tuple[str, str, str, str]:
     """Where a queue's policy is."""
     return RENEWAL, name, "QueuePolicy", "PolicyDocument"
@@ -113,9 +119,26 @@ FRONT = "yelb-frontend-services"
 SECRET = "secret:meshcert/yelb/identity/*"
 OF_SECRET = (IDENTITIES, "IdentityappserverSecret", "ResourcePolicy", "ResourcePolicy")
 OF_KEY = (IDENTITIES, "Key", "Key", "KeyPolicy")
+DISCOVERY = "meshcert-yelb-eu-west-1-cells.discovery"
 CHAIN = " > ".join(f"meshcert-yelb-eu-west-1-{role}" for role in ("ui of frontend", "operator", "export"))
 
 WIDENINGS = (
+    Widening(
+        "the role for discovery without its denial, and a key for everybody of its account",
+        _all(
+            _denies_itself_nothing,
+            _policy_gains(
+                *OF_KEY,
+                _allow("kms:Decrypt", Principal={"AWS": "*"}, Condition={"StringEquals": {"kms:CallerAccount": OWN}}),
+            ),
+        ),
+        (f"meshcert-yelb-eu-west-1-ui of frontend > {DISCOVERY} reaches Key", "kms:decrypt"),
+    ),
+    Widening(
+        "a role for discovery that trusts the whole account of its callers",
+        _trusts(SERVICES, "RemoteDiscovery", Principal=OTHER),
+        ("meshcert-yelb-eu-west-1-gateway of frontend reaches RemoteDiscovery",),
+    ),
     Widening(
         "a task's role without an account in an ARN",
         _role_gains(
@@ -317,6 +340,10 @@ WIDENINGS = (
 
 
 NARROW = (
+    Widening(
+        "another right of the role for discovery, which it denies itself",
+        _role_gains(SERVICES, "RemoteDiscovery", _allow("secretsmanager:GetSecretValue")),
+    ),
     Widening(
         "a key for everybody of this account",
         _policy_gains(

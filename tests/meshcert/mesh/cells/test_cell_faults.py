@@ -18,6 +18,8 @@ SLIPS = [
     Slip("cells.frontend.region", "eu-central-1", "RAM shares in one region", "in each", "hierarchies.edge.cell"),
     Slip("cells.backend.network", {"cidr": "10.1.128.0/17"}, "would be there twice", "Give it other addresses"),
     Slip("cells.backend.namespace", "frontend.yelb.internal", "a VPC resolves one zone", "namespace of its own"),
+    Slip("cells.backend.discovery", "dsn", "", ""),
+    Slip("cells.frontend.region", "cn-north-1", "in another partition of AWS", "Write dns", "cells.backend.discovery"),
     Slip("hierarchies.inner.revocation", "crl", "in the bucket of cell shared", "Remove it"),
 ]
 
@@ -98,3 +100,23 @@ def test_cells_that_do_not_talk_may_have_the_same_addresses() -> None:
 
     assert [fault for fault in alone.faults if fault.place.startswith("cells")] == []
     assert FRONTEND != BACKEND
+
+
+def test_a_role_is_for_whom_it_can_trust_and_who_can_ask_there() -> None:
+    """An attached service's task role has no name in the file; endpoints reach their own region alone."""
+    attached = {"cluster": "shop", "service": "ui", "container": "app", "security_group": "sg-0123456789abcdef0"}
+    application = {"port": 8080}
+    apart = (("cells.frontend.region", "eu-central-1"), ("cells.frontend.network.egress", "endpoints"))
+
+    def told(*changes: tuple[str, object]) -> list[str]:
+        faults = reading(*changes).faults
+        return [fault.problem for fault in faults if fault.place == "cells.backend.discovery"]
+
+    service = {"cell": "frontend", "virtual_node": "ui", "attached": attached, "application": application}
+    assert told(("services.ui", service)) == [
+        "ui calls appserver and is attached: its task role has no name here to be trusted by"
+    ]
+    assert told(*apart) == [
+        "cell frontend, which calls appserver, reaches the APIs of eu-central-1 alone (egress: endpoints)"
+    ]
+    assert told(*apart, ("cells.backend.discovery", "dns")) == told(apart[0]) == []

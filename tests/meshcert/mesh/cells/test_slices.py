@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from meshcert import naming
 from meshcert.mesh import proxy_settings, read_mesh
-from meshcert.mesh.cells.slices import Crossing, Sharing, crossings, in_cell, missing_authorities, sharing
+from meshcert.mesh.cells.slices import (
+    Crossing,
+    RemoteCallers,
+    Sharing,
+    crossings,
+    in_cell,
+    missing_authorities,
+    remote_callers,
+    sharing,
+)
+from meshcert.proxy import ProxySettings, RemoteNamespace
 from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, YELB, mesh
-from tests.meshcert.mesh.mesh_slips import COLOR, changed
+from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
 
 
 def test_each_cell_has_its_own_and_nobody_elses() -> None:
@@ -39,7 +50,7 @@ def test_a_cell_issues_from_the_cas_of_another_by_their_arn() -> None:
 
 def test_a_service_of_another_cell_is_a_host_that_dns_knows() -> None:
     """Its own cell asks Cloud Map for it, as ever."""
-    whole = mesh(*DEPLOYED)
+    whole = mesh(*DEPLOYED, ("cells.backend.discovery", REMOVED))
     ui = proxy_settings(in_cell(whole, "frontend"), "ui")
     appserver = proxy_settings(in_cell(whole, "backend"), "appserver")
 
@@ -50,6 +61,45 @@ def test_a_service_of_another_cell_is_a_host_that_dns_knows() -> None:
         ("redis.backend.yelb.internal", "redis"),
         ("postgres.backend.yelb.internal", "postgres"),
     ]
+
+
+def test_a_service_of_a_cell_with_a_role_is_found_by_its_cloud_map() -> None:
+    """By the name, region and role there; callers in its own cell need none, and a node that says DNS is left alone."""
+    whole = mesh(*DEPLOYED)
+    ui = proxy_settings(in_cell(whole, "frontend"), "ui")
+    named = mesh(*DEPLOYED, ("virtual_nodes.appserver.service_discovery", {"dns": "appserver.backend.yelb.internal"}))
+    role = f"arn:aws:iam::{BACKEND}:role/meshcert-yelb-eu-west-1-cells.discovery"
+    there = RemoteNamespace("backend.yelb.internal", "eu-west-1", role)
+
+    assert [(each.host, each.cloud_map_service, each.remote_namespace) for each in ui.backends] == [
+        ("appserver.backend.yelb.internal", "appserver", there)
+    ]
+    assert (ui.cloud_map_namespace, ProxySettings.from_json(ui.to_json())) == ("", ui)
+    assert list(proxy_settings(in_cell(whole, "backend"), "appserver").discovered_in) == [None]
+    assert proxy_settings(in_cell(named, "frontend"), "ui").discovered == ()
+    assert remote_callers(named, "backend") is None
+
+
+def test_a_role_is_for_the_callers_in_other_cells_and_what_they_call() -> None:
+    """Redis and Postgres are called by their own cell alone."""
+    whole = mesh(*DEPLOYED)
+
+    assert remote_callers(whole, "backend") == RemoteCallers(
+        accounts=(FRONTEND,),
+        roles=(f"arn:aws:iam::{FRONTEND}:role/meshcert-yelb-eu-west-1-ui",),
+        any_role=(f"arn:aws:iam::{FRONTEND}:role/meshcert-yelb-eu-west-1-*",),
+        services=("appserver",),
+    )
+    assert (remote_callers(whole, "frontend"), remote_callers(whole, "shared")) == (None, None)
+    assert remote_callers(mesh(("cells.backend.discovery", "dns")), "backend") is None
+
+
+def test_roles_are_of_the_partition_that_their_region_is_in() -> None:
+    """An ARN of another partition names nobody."""
+    regions = ("eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1")
+    expected = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-eusc")
+
+    assert tuple(map(naming.partition, regions)) == expected
 
 
 @pytest.mark.parametrize("service", YELB["services"])
