@@ -33,6 +33,7 @@ The errors that this package raises.
         ├── RootInUse                a root is removed that a certificate in use leads to
         ├── RootNotDeclared          a CA of the user's leads to another root than the mesh file names
         ├── AuthorityUnfit           a CA of the user's cannot do what the mesh file wants, all faults at once
+        ├── RevocationListsUnusable  lists of CAs that others make: not one for each CA, or not to be read here
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
         ├── CertificateNotOwned      a certificate was requested for another identity
         ├── VersionQuarantined       a bad rollout: this version is never published again
@@ -440,6 +441,10 @@ class MaterialRejected(_Faulty):
 
 class AuthorityUnfit(_Faulty):
     """A CA of the user's cannot sign what the mesh file declares. ``faults`` lists everything at once."""
+
+
+class RevocationListsUnusable(_Faulty):
+    """Lists of CAs that the mesh does not make cannot be used. ``faults`` lists everything at once."""
 
 
 class FilesRejected(MaterialRejected):

@@ -29,9 +29,10 @@ def add_cell(app: App, mesh: Mesh, cell: str, platform: Platform) -> str:
         KeyError: If there is no such cell.
     """
     if missing := missing_authorities(mesh, cell):
-        maker = mesh.hierarchies[missing[0]].cell
+        name, field = next(iter(missing.items()))
+        maker = mesh.hierarchies[name].cell
         return (
-            f"cell {cell} has no stacks yet: hierarchies.{missing[0]}.authority is missing. "
+            f"cell {cell} has no stacks yet: hierarchies.{name}.{field} is missing. "
             f"Deploy {maker} first, which prints it: make deploy-cell CELL={maker}"
         )
     place = mesh.cells[cell]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -14,16 +14,16 @@ from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh import services_by_identity
 from meshcert.mesh.checks.federation.files import bundles_in_files
-from meshcert.mesh.existing import roots_in_files
+from meshcert.mesh.existing import named_lists, roots_in_files
 from meshcert.publishing.declared_roots import roots_entry
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
 from stacks.constructs.certificates.client_role import client_role
+from stacks.constructs.certificates.declared_bundles import declared_bundles
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
     TrustBundleResources,
-    declared_bundles,
 )
 from stacks.constructs.certificates.issuance import issuing_rights, through_secrets_manager
 from stacks.constructs.federation.foreign_domains import ForeignDomains
@@ -34,6 +34,8 @@ from stacks.shards import ShardStacks, key_in
 from stacks.tables import expiring_table, lasting_table, text_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from constructs import Construct
 
     from meshcert.mesh import Mesh
@@ -267,8 +269,20 @@ class IdentitiesStack(Stack):
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
+                *_looking_at_lists(about),
                 *(issuing_rights(rights, self.key) if about.has_own_keys else ()),
                 # A new root is used only after it has stood in the published bundle for long enough.
                 *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
+
+
+def _looking_at_lists(mesh: Mesh) -> Iterator[iam.PolicyStatement]:
+    """Look whether revocation lists in buckets of others may be read, before peers are looked up in them."""
+    stored = [source for source in named_lists(mesh, mesh.hierarchies) if not source.url]
+    if stored:
+        buckets = dict.fromkeys(source.bucket for source in stored)
+        arns = [f"arn:{Aws.PARTITION}:s3:::{bucket}" for bucket in buckets]
+        objects = [f"arn:{Aws.PARTITION}:s3:::{source.bucket}/{source.key}" for source in stored]
+        yield iam.PolicyStatement(sid="LookAtLists", actions=["s3:GetObject"], resources=objects)
+        yield iam.PolicyStatement(sid="TellMissingLists", actions=["s3:ListBucket"], resources=arns)

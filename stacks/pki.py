@@ -41,8 +41,9 @@ class PkiStack(Stack):
         if not any(hierarchy.made for hierarchy in mesh.hierarchies.values()):
             # A stack has at least one resource. This one is nothing and costs nothing.
             CfnWaitConditionHandle(self, "NothingMade")
-        makes_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
-        bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.name) if makes_lists else None
+        writing = [name for name, each in mesh.hierarchies.items() if each.writes_lists and each.made]
+        readers = dict.fromkeys(each for name in writing if shared and name in shared for each in shared[name].reading)
+        bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.name, readers=readers) if writing else None
         self.hierarchies: dict[str, SigningAuthorities] = {}
         for name, hierarchy in mesh.hierarchies.items():
             if hierarchy.existing:

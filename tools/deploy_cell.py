@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.cells.slices import missing_authorities, sharing
+from meshcert.mesh.issuance import SharedAuthority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from meshcert.mesh import Mesh
 
@@ -93,15 +95,26 @@ def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) 
     arns = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     # CloudFormation takes letters and digits alone in an output's name.
     plain = {name: "".join(filter(str.isalnum, name)) for name in shared}
-    written = {name: _write_root(mesh, name, arns[f"{plain[name]}SharedCa"], client, folder) for name in shared}
-    unsaid = [name for name in shared if _says(mesh, name) != (arns[f"{plain[name]}SharedCa"], written[name])]
+    written = {
+        name: SharedAuthority(
+            arn=arns[f"{plain[name]}SharedCa"],
+            root=_write_root(mesh, name, arns[f"{plain[name]}SharedCa"], client, folder),
+            lists=_lists(mesh, name, (arns[f"{plain[name]}SharedCa"], arns[f"{plain[name]}RootCa"])),
+        )
+        for name in shared
+    }
+    unsaid = [name for name in shared if mesh.hierarchies[name].authority != written[name]]
     if unsaid:
         yield f"The CAs of cell {cell} are shared. Keep the PEM files in the repository, and write into {file}:"
         yield ""
         yield "hierarchies:"
         for name in unsaid:
             yield f"  {name}:"
-            yield f"    authority: {{arn: {arns[f'{plain[name]}SharedCa']!r}, root: {written[name]}}}".replace("'", '"')
+            yield "    authority:"
+            yield f'      arn: "{written[name].arn}"'
+            yield f"      root: {written[name].root}"
+            yield from (["      lists:"] if written[name].lists else [])
+            yield from (f'        - "{each}"' for each in written[name].lists)
         yield ""
     accounts = dict.fromkeys(account for each in shared.values() for account in each.reading)
     yield f"In an account outside of this one's organization, accept the shares once ({', '.join(accounts)}):"
@@ -117,11 +130,11 @@ def command_of(cell: str, file: Path) -> str:
     return f"make deploy-cell CELL={cell}" + ("" if file == Path("mesh.yaml") else f" MESH={shlex.quote(str(file))}")
 
 
-def _first(mesh: Mesh, cell: str, missing: tuple[str, ...], file: Path) -> str:
+def _first(mesh: Mesh, cell: str, missing: Mapping[str, str], file: Path) -> str:
     makers = dict.fromkeys(mesh.hierarchies[name].cell for name in missing)
     commands = ", ".join(command_of(maker, file) for maker in makers)
-    places = ", ".join(f"hierarchies.{name}.authority" for name in missing)
-    return f"cell {cell} issues from CAs that are not known yet: {places}. Deploy first: {commands}; it prints them"
+    places = ", ".join(f"hierarchies.{name}.{field}" for name, field in missing.items())
+    return f"cell {cell} has to know of another cell's CAs: {places}. Deploy first: {commands}; it prints them"
 
 
 def _write_root(mesh: Mesh, hierarchy: str, arn: str, client: Client, folder: Path) -> str:
@@ -133,9 +146,15 @@ def _write_root(mesh: Mesh, hierarchy: str, arn: str, client: Client, folder: Pa
     return name
 
 
-def _says(mesh: Mesh, hierarchy: str) -> tuple[str, str] | None:
-    said = mesh.hierarchies[hierarchy].authority
-    return (said.arn, said.root) if said else None
+def _lists(mesh: Mesh, hierarchy: str, arns: tuple[str, str]) -> tuple[str, ...]:
+    """Where the cell's bucket has the revocation lists of a hierarchy's CAs, the signing one's first."""
+    declared = mesh.hierarchies[hierarchy]
+    if not declared.writes_lists:
+        return ()
+    place = mesh.cells[declared.cell]
+    bucket = naming.revocation_bucket(mesh.name, place.account, place.region)
+    ids = (arn.rpartition("/")[2] for arn in dict.fromkeys(arns))
+    return tuple(f"s3://{bucket}/{naming.revocation_list(each)}" for each in ids)
 
 
 def _refuse(why: str) -> int:

@@ -46,6 +46,10 @@ class SimulatedRoot:
             signing.Period(begin, end),
         )
 
+    def chain(self, certificate_authority_arn: str) -> tuple[str, ...]:
+        """GetCertificateAuthorityCertificate: a root's own."""
+        return (self.certificate(certificate_authority_arn),)
+
     def certificate(self, certificate_authority_arn: str) -> str:
         """GetCertificateAuthorityCertificate."""
         del certificate_authority_arn

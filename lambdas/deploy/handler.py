@@ -17,6 +17,7 @@ from meshcert import naming
 from meshcert.aws.bundle_object import S3BundleObject
 from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.aws.issuing import export_ports
+from meshcert.aws.list_buckets import S3ListBuckets
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.aws.tables.routes import RouteTableRows
 from meshcert.deploying.custom_resource import Deployment, answer
@@ -56,6 +57,7 @@ def build() -> Deployment:
         bundles=read_bundles(settings.trust_bundles),
         issuing=ports.issuing,
         authorities=ports.authorities,
+        lists=S3ListBuckets(boto3.client("s3", config=config)),
         values=ports.values,
         foreign_bundles=settings.foreign_bundles,
         published_roots=PublishedRoots(

@@ -43,21 +43,21 @@ class PrivateCa:
 
     def certificate(self, certificate_authority_arn: str) -> str:
         """See :meth:`meshcert.publishing.ports.CertificateAuthorities.certificate`."""
-        return self._complete_chain(certificate_authority_arn)[0]
+        return self.chain(certificate_authority_arn)[0]
 
     def root(self, certificate_authority_arn: str) -> str:
         """See :meth:`meshcert.publishing.ports.CertificateAuthorities.root`."""
-        root = self._complete_chain(certificate_authority_arn)[-1]
+        root = self.chain(certificate_authority_arn)[-1]
         self._roots.require(certificate_authority_arn, root)
         return root
 
-    def _complete_chain(self, certificate_authority_arn: str) -> list[str]:
-        """A CA's own certificate, and those of its issuers up to the root."""
+    def chain(self, certificate_authority_arn: str) -> tuple[str, ...]:
+        """See :meth:`meshcert.publishing.ports.CertificateAuthorities.chain`."""
         with aws_errors("acm-pca:GetCertificateAuthorityCertificate", certificate_authority_arn):
             answer = self._client.get_certificate_authority_certificate(
                 CertificateAuthorityArn=certificate_authority_arn
             )
-        return [str(answer["Certificate"]), *split_certificates(str(answer.get("CertificateChain", "")))]
+        return (str(answer["Certificate"]), *split_certificates(str(answer.get("CertificateChain", ""))))
 
     def not_after(self, certificate_authority_arn: str) -> dt.datetime:
         """See :meth:`meshcert.lifecycle.ports.Authorities.not_after`."""
@@ -65,7 +65,7 @@ class PrivateCa:
         asked_at, end = self._ends.get(certificate_authority_arn, (None, now))
         if asked_at is None or now - asked_at >= _KEPT:
             # What it signs ends with the first certificate of its chain that ends.
-            chain = self._complete_chain(certificate_authority_arn)
+            chain = self.chain(certificate_authority_arn)
             end = min(certificate_facts(certificate).not_after for certificate in chain)
             self._ends[certificate_authority_arn] = (now, end)
         return end
@@ -131,7 +131,7 @@ class PrivateCa:
         authority = described["CertificateAuthority"]
         # Of one that is not ACTIVE, AWS shows no chain.
         is_active = authority["Status"] == "ACTIVE"
-        chain = self._complete_chain(certificate_authority_arn)[1:] if is_active else []
+        chain = self.chain(certificate_authority_arn)[1:] if is_active else []
         return seen_authority(authority, permissions, chain)
 
     def issue(self, request: CertificateRequest) -> str:

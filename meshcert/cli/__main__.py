@@ -102,7 +102,7 @@ def plan(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, offl
 @click.pass_obj
 def renew(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
     """Order a new certificate now; orders that come close together are one renewal."""
-    _order(chosen.account(), "renew", name, reason, wait_s, as_document=as_document)
+    _order(chosen, "renew", name, reason, wait_s, as_document=as_document)
 
 
 @cli.command(short_help="Order the published version away, back to the last good one.", epilog=needs("rollback"))
@@ -115,7 +115,7 @@ def rollback(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_do
     The version is quarantined and never published again; a fresh renewal follows by itself. Refused at once if there is
     nothing to go back to.
     """
-    _order(chosen.account(), "rollback", name, reason, wait_s, as_document=as_document)
+    _order(chosen, "rollback", name, reason, wait_s, as_document=as_document)
 
 
 @cli.command(short_help="A key has leaked: another one, and the old certificate revoked.", epilog=needs("compromised"))
@@ -129,7 +129,7 @@ def compromised(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as
     back to them any more. A revocation cannot be undone. It says for how long the old key is still accepted, and what
     closes the door now. Close the leak first: who can still read the secret reads the new key as well.
     """
-    _order(chosen.account(), COMPROMISED, name, reason, wait_s, as_document=as_document)
+    _order(chosen, COMPROMISED, name, reason, wait_s, as_document=as_document)
 
 
 @cli.command(short_help="What was done for an identity, when, why and by whom.", epilog=needs("history"))
@@ -183,7 +183,8 @@ cli.add_command(envoy_configuration.envoy)
 cli.add_command(sidecar.sidecar)
 
 
-def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+def _order(chosen: ChosenMesh, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+    mesh = chosen.account()
     say = tell_aside if as_document else tell
     before = sight(mesh, name)
     foreseen = foresee(mesh, before, order, reason)
@@ -191,7 +192,7 @@ def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, 
         raise click.exceptions.Exit(_tell_futile(order, name))
     version, told = "", {}
     if order == COMPROMISED:
-        version, told = before.seen.current, {"revocation_list": has_lists(mesh, before)}
+        version, told = before.seen.current, {"revocation_list": has_lists(mesh, before, chosen.declared())}
         for line in announced(before, reason, lists=told["revocation_list"]):
             say(line)
     watch = Watch(mesh, before, say)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meshcert.cli.account import Account
     from meshcert.cli.sights import Sight
     from meshcert.lifecycle.compromise import CompromisedCertificate
+    from meshcert.mesh import Mesh
 
 LISTED_WITHIN = "about 30 minutes"
 """Until a revoked certificate is in its CA's list (acm-pca:RevokeCertificate)."""
@@ -29,16 +30,23 @@ CLOSES_NOW = (
 CLOSES_YOURS_NOW = (
     'what closes the door now: the root that signed it dropped, in three deploys (docs/trust.md, "Replace a CA in '
     'three deploys"). Until then give the identity another name, and let its peers accept no other. From then on: '
-    "lives of hours, or a hierarchy of the mesh's own with `revocation: crl`"
+    "lives of hours, or `revocation: crl` with its CA's `lists`"
 )
-"""The same under a CA of the user's, whose lists no proxy reads."""
+"""The same under a CA of the user's whose lists no proxy reads."""
 
 
-def has_lists(account: Account, looked: Sight) -> bool | None:
-    """Whether proxies read a revocation list of the CA that signs for the identity; None if it does not say so."""
-    if looked.seen.identity.has_existing_authority:
-        # It may write one, and no proxy of the mesh reads it.
-        return False
+def has_lists(account: Account, looked: Sight, declared: Mesh | None) -> bool | None:
+    """
+    Whether proxies read a revocation list of the CA that signs for the identity; None if nobody says so.
+
+    Args:
+        declared: The mesh file, which alone knows of lists that CAs of others write; None without one.
+    """
+    identity = looked.seen.identity
+    if identity.has_existing_authority:
+        signing = declared and declared.identities.get(identity.name)
+        hierarchy = declared.hierarchies.get(signing.hierarchy) if declared and signing else None
+        return hierarchy.writes_lists if hierarchy else None
     try:
         return account.has_list(looked.seen.identity.certificate_authority_arns[0])
     except (IndexError, MeshcertError):
@@ -68,7 +76,7 @@ def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str
     if its_owner:
         yield (
             "Its CA is yours, and nobody of the mesh may revoke there. Once every task serves another key, have the "
-            "CA's owner do it, for whoever else reads its list:"
+            "CA's owner do it:"
         )
     for each in its_owner:
         yield f"  {_facts(each, now)}"

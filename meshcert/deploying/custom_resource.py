@@ -23,6 +23,7 @@ from meshcert.deploying.existing_authorities import (
     require_fit,
 )
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
+from meshcert.deploying.named_lists import refuse_unreadable, require_readable
 from meshcert.deploying.properties import read_identity, read_trust_bundle
 from meshcert.deploying.published_roots import refuse_unpublished_root
 from meshcert.deploying.refused_changes import (
@@ -42,14 +43,16 @@ from meshcert.errors import (
     RequestInvalid,
 )
 from meshcert.identity import IssuerName
-from meshcert.publishing.export import ExportResult, Sources, export_identity, export_trust_bundle
+from meshcert.publishing.export import ExportResult, Sources, export_identity
 from meshcert.publishing.replacement import certificate_declared
+from meshcert.publishing.trust_bundles import export_trust_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshcert.clock import Clock
     from meshcert.deploying.existing_authorities import ExistingAuthorities
+    from meshcert.deploying.named_lists import ListBuckets
     from meshcert.deploying.published_roots import PublishedRoots
     from meshcert.deploying.routes import RouteRows
     from meshcert.identity import Identity, IdentityTable
@@ -80,6 +83,7 @@ class Deployment:
         routes: The table ``routes``; it exists if a service of the mesh has a route table.
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
         issuing: Has certificates issued, for identities of AWS Private CA.
+        lists: Buckets of others with revocation lists.
         authorities: CAs of the user's, which a deploy looks at before it has anything signed.
         values: Reads current values, so that their older certificates do not replace newer ones.
         foreign_bundles: Digest of the foreign bundles that the stacks declare from files.
@@ -95,6 +99,7 @@ class Deployment:
     bundles: Mapping[str, DeclaredBundle]
     issuing: Issuing
     authorities: ExistingAuthorities
+    lists: ListBuckets
     values: PublishedValues
     patience_s: float = 60.0
     foreign_bundles: str = ""
@@ -133,16 +138,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         return _forget(event, deployment), None
     properties = event.get("ResourceProperties", {})
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
-        order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
-        refuse_dropped_root(order, event, deployment.table)
-        refuse_exchanged_root(order.hierarchy, event, deployment.table)
-        if wanted := read_existing(properties):
-            authorities, clock = deployment.authorities, deployment.sources.clock
-            try:
-                _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
-            except AccessDenied as denied:
-                refuse_unshared(wanted, order.secret_id, denied)
-        published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
+        published = _deploy_bundle(event, deployment)
         return published.subject, published
     if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:
         foreign = read_foreign_bundle(properties, deployment.mesh, deployment.foreign_bundles)
@@ -164,6 +160,24 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         return settings.service, None
     fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
     raise RequestInvalid("custom resource", (fault,))
+
+
+def _deploy_bundle(event: Event, deployment: Deployment) -> ExportResult:
+    properties = event.get("ResourceProperties", {})
+    order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
+    refuse_dropped_root(order, event, deployment.table)
+    refuse_exchanged_root(order.hierarchy, event, deployment.table)
+    if wanted := read_existing(properties):
+        authorities, clock = deployment.authorities, deployment.sources.clock
+        try:
+            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
+        except AccessDenied as denied:
+            refuse_unshared(wanted, order.secret_id, denied)
+    try:
+        _retry(deployment, lambda: require_readable(order, deployment.lists))
+    except AccessDenied as denied:
+        refuse_unreadable(order, denied)
+    return _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
 
 
 def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportResult:

@@ -14,8 +14,10 @@ ECS) if that is not the mesh's own cluster, or the service has another name ther
 definition is the user's. ``Jobs`` are the names of jobs that hold it; left out where there is none.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
-replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``
-of each. ``Identities`` lists the identities whose certificates peers check against the bundle.
+replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and
+``CertificateAuthorityArn`` of each; for those of CAs that the mesh does not make, ``NamedLists`` has
+``CertificateAuthorityArn`` of the one that signs and ``Locations``, its own list's first and its root's last.
+``Identities`` lists the identities whose certificates peers check against the bundle.
 
 Secret and bucket must be those that the mesh's and the resource's own names give. The names to issue are in the
 certificate that CloudFormation requested; ``Names`` is only compared with it. The CAs of a trust bundle must be those
@@ -32,9 +34,11 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import Fault, RequestInvalid
 from meshcert.identity import Identity, IssuerName, ServiceUse
+from meshcert.material import LIST_LOCATION
 from meshcert.proxy import RotationMode
-from meshcert.publishing.export import RevocationListRequest, TrustBundleRequest
+from meshcert.publishing.declared_bundles import listed_elsewhere
 from meshcert.publishing.ownership import is_identity_secret, is_revocation_bucket, is_trust_bundle_secret
+from meshcert.publishing.trust_bundles import NamedLists, RevocationListRequest, TrustBundleRequest
 from meshcert.san import SanInvalid, parse_san, parse_sans
 
 if TYPE_CHECKING:
@@ -154,21 +158,24 @@ def read_trust_bundle(
         faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", REMEDY))
     if not is_trust_bundle_secret(str(properties.get("SecretId")), mesh, str(properties.get("Hierarchy"))):
         faults.append(Fault("SecretId", "it is not the secret of this hierarchy's trust bundle", REMEDY))
-    lists = _lists(properties.get("RevocationLists", []))
+    lists, named = _lists(properties.get("RevocationLists", [])), _named_lists(properties.get("NamedLists", []))
     if lists is None:
         faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", REMEDY))
+    if named is None:
+        faults.append(Fault("NamedLists", "it is no list of CertificateAuthorityArn and Locations", REMEDY))
     for each in lists or ():
         if not is_revocation_bucket(each.bucket, mesh, str(properties.get("SecretId", ""))):
             problem = f"{each.bucket} is not the mesh's own bucket of revocation lists"
             faults.append(Fault("RevocationLists", problem, REMEDY))
     declared = bundles.get(str(properties.get("Hierarchy")))
     listed = [each.certificate_authority_arn for each in lists or ()]
+    listed += [listed_elsewhere(each.certificate_authority_arn, each.locations) for each in named or ()]
     if declared is None or not declared.is_as_declared(arns or (), listed):
         problem = "the CAs of roots and revocation lists are not those that the stacks declare for this hierarchy"
         faults.append(Fault("Hierarchy", problem, REMEDY))
     if faults:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", tuple(faults))
-    return TrustBundleRequest(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())
+    return TrustBundleRequest(properties["Hierarchy"], properties["SecretId"], arns or (), lists or (), named or ())
 
 
 def text_faults(properties: Mapping[str, Any], names: tuple[str, ...]) -> list[Fault]:
@@ -226,6 +233,21 @@ def _lists(value: object) -> tuple[RevocationListRequest, ...] | None:
     ):
         return tuple(RevocationListRequest(*(each[field] for field in fields)) for each in value)
     return None
+
+
+def _named_lists(value: object) -> tuple[NamedLists, ...] | None:
+    if not isinstance(value, list):
+        return None
+    found = []
+    for each in value:
+        locations = _texts(each.get("Locations")) if isinstance(each, dict) else None
+        arn = each.get("CertificateAuthorityArn") if isinstance(each, dict) else None
+        if not locations or not isinstance(arn, str):
+            return None
+        if not all(re.fullmatch(LIST_LOCATION, location) for location in locations):
+            return None
+        found.append(NamedLists(arn, locations))
+    return tuple(found)
 
 
 def _texts(value: object) -> tuple[str, ...] | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshcert.identity import Identity, IdentityTable
-    from meshcert.publishing.export import TrustBundleRequest
+    from meshcert.publishing.trust_bundles import TrustBundleRequest
 
     Event = Mapping[str, Any]
 

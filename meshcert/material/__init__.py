@@ -7,6 +7,7 @@ Importing the package loads only the standard library, because every container i
 from __future__ import annotations
 
 from meshcert.material.material import (
+    LIST_LOCATION,
     EncryptedPrivateKey,
     ListSource,
     Material,
@@ -19,6 +20,7 @@ from meshcert.material.material import (
 )
 
 __all__ = [
+    "LIST_LOCATION",
     "EncryptedPrivateKey",
     "ListSource",
     "Material",

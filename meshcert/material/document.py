@@ -13,7 +13,15 @@ from typing import Any
 
 from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.errors import SecretMalformed, SecretNotPublished
-from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphrase, TrustBundle, join_certificates
+from meshcert.material import (
+    LIST_LOCATION,
+    EncryptedPrivateKey,
+    ListSource,
+    Material,
+    Passphrase,
+    TrustBundle,
+    join_certificates,
+)
 from meshcert.material.pem import CERTIFICATE, ENCRYPTED_PRIVATE_KEY, blocks, sole_block
 
 SCHEMA = 1
@@ -84,7 +92,10 @@ def read_material(text: str, secret: str) -> Material:
 
 def write_trust_bundle(bundle: TrustBundle) -> str:
     """The value of a trust bundle's secret; without revocation lists, it has no field for them."""
-    lists = [{"Bucket": each.bucket, "Key": each.key, "Authority": each.authority} for each in bundle.lists]
+    lists = [
+        ({"Url": each.url} if each.url else {"Bucket": each.bucket, "Key": each.key}) | {"Authority": each.authority}
+        for each in bundle.lists
+    ]
     value: dict[str, Any] = {"Schema": SCHEMA, "TrustBundle": bundle.certificates}
     return json.dumps(value | ({"RevocationLists": lists} if lists else {}))
 
@@ -110,15 +121,27 @@ def read_trust_bundle(text: str, secret: str) -> TrustBundle:
 def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
     try:
         sources = tuple(
-            ListSource(each["Bucket"], each["Key"], sole_block(each["Authority"], CERTIFICATE))
+            _list_source(each, sole_block(each["Authority"], CERTIFICATE))
             for each in value  # type: ignore[attr-defined]  # see below
         )
-        if all(_PLAIN.fullmatch(source.bucket) and _PLAIN.fullmatch(source.key) for source in sources):
+        if all(_is_plain(source) for source in sources):
             return sources
     except (AttributeError, KeyError, TypeError, ValueError):
         # The value does not have the shape that :func:`write_trust_bundle` writes.
         pass
-    raise SecretMalformed(secret, "RevocationLists is no list of Bucket, Key and Authority")
+    raise SecretMalformed(secret, "RevocationLists is no list of Bucket, Key and Authority, or Url and Authority")
+
+
+def _list_source(said: dict[str, str], authority: str) -> ListSource:
+    if "Url" in said:
+        return ListSource.at(said["Url"], authority)
+    return ListSource(said["Bucket"], said["Key"], authority)
+
+
+def _is_plain(source: ListSource) -> bool:
+    if source.url:
+        return re.fullmatch(LIST_LOCATION, source.url) is not None
+    return _PLAIN.fullmatch(source.bucket) is not None and _PLAIN.fullmatch(source.key) is not None
 
 
 def read_fields(text: str, secret: str) -> dict[str, Any]:

@@ -108,17 +108,45 @@ class Material(NamedTuple):
         return join_certificates([*split_certificates(self.certificate), *issuers[:-1]])
 
 
+LIST_LOCATION = (
+    r"s3://[a-z0-9][a-z0-9-]+[a-z0-9]/[A-Za-z0-9_.-][A-Za-z0-9_./-]*"
+    r"|http://[a-z0-9][a-z0-9.-]*(:[1-9][0-9]*)?/[A-Za-z0-9_./-]*"
+)
+"""Where a revocation list may lie, as a regular expression: an object of Amazon S3, or a web server's."""
+
+
 class ListSource(NamedTuple):
     """
     The location of a CA's revocation list (CRL), and the CA that signs it.
 
     Args:
+        bucket: Its bucket of Amazon S3; empty if a web server has it.
         authority: The CA's own certificate, PEM. The list must be signed with its key.
+        url: Its URL at a web server, http; empty if it lies in Amazon S3.
     """
 
     bucket: str
     key: str
     authority: str
+    url: str = ""
+
+    @classmethod
+    def at(cls, location: str, authority: str = "") -> ListSource:
+        """
+        A list by its location, as the mesh file names it.
+
+        Args:
+            location: Of :data:`LIST_LOCATION`.
+        """
+        if location.startswith("s3://"):
+            bucket, _, key = location.removeprefix("s3://").partition("/")
+            return cls(bucket, key, authority)
+        return cls("", "", authority, location)
+
+    @property
+    def location(self) -> str:
+        """``s3://BUCKET/KEY``, or its URL."""
+        return self.url or f"s3://{self.bucket}/{self.key}"
 
 
 class TrustBundle(NamedTuple):
@@ -142,7 +170,7 @@ class TrustBundle(NamedTuple):
         """
         parts = sorted(ssl.PEM_cert_to_DER_cert(pem) for pem in split_certificates(self.certificates))
         parts += sorted(
-            f"s3://{source.bucket}/{source.key}\n".encode() + ssl.PEM_cert_to_DER_cert(source.authority.strip())
+            f"{source.location}\n".encode() + ssl.PEM_cert_to_DER_cert(source.authority.strip())
             for source in self.lists
         )
         return hashlib.sha256(b"".join(parts)).hexdigest()

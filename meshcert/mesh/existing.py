@@ -10,11 +10,12 @@ from cryptography import x509
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import WantedAuthority
+from meshcert.material import ListSource
 from meshcert.material.certificate_facts import extension_of, load_certificates
 from meshcert.mesh.issuance import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from meshcert.mesh.mesh import Mesh
@@ -43,6 +44,24 @@ def wanted_authority(mesh: Mesh, hierarchy: str) -> WantedAuthority | None:
         USAGE_MODES[declared.usage],
         max((identity.life for identity in signed), default=dt.timedelta()),
         any(identity.issuer is IssuerName.ACM for identity in signed),
+    )
+
+
+def named_lists(mesh: Mesh, hierarchies: Iterable[str]) -> tuple[ListSource, ...]:
+    """
+    The revocation lists of CAs of the user's that proxies read, each once, without the CAs that sign them.
+
+    Args:
+        hierarchies: Names of hierarchies; those whose CAs a deploy makes, or whose lists nobody reads, have none.
+    """
+    declared = (mesh.hierarchies[name] for name in hierarchies)
+    return tuple(
+        dict.fromkeys(
+            ListSource.at(location)
+            for each in declared
+            if each.existing and each.writes_lists
+            for location in each.existing.lists
+        )
     )
 
 

@@ -12,6 +12,7 @@ from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import AUTHORITY_ARN
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
+from meshcert.material import LIST_LOCATION
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
 
@@ -69,6 +70,12 @@ class Subject(Part):
     """X.509 C: two capital letters."""
 
 
+ListLocation = Annotated[
+    str, Field(pattern=f"^({LIST_LOCATION})$", max_length=300, examples=["s3://corporate-pki/crl/issuing.crl"])
+]
+"""The place of a revocation list."""
+
+
 class ExistingAuthority(Part):
     """A CA of yours: nobody looks it up or changes it; a first deploy and `make verify-aws` say what is amiss there."""
 
@@ -84,6 +91,8 @@ class ExistingAuthority(Part):
     """ARN of the CA that signs the certificates, of this account or shared with it by AWS RAM; of this region."""
     root: str = Field(min_length=1, max_length=255, examples=["corporate-root.pem"])
     """PEM file with the root certificate that its chain ends in, from the repository's root: what peers trust."""
+    lists: tuple[ListLocation, ...] = ()
+    """With `revocation: crl`: lists of the CAs of its chain, its own first, its root's last; `s3://…` or `http://…`."""
     permit_acm: Annotated[bool, Strict()] = False
     """`true`: a deploy gives ACM the permission to renew under a CA of this account. Left out: it has it already."""
 
@@ -108,6 +117,8 @@ class SharedAuthority(Part):
     """ARN of the CA that signs the certificates."""
     root: str = Field(min_length=1, max_length=255, examples=["yelb-edge-root.pem"])
     """PEM file with the root certificate, from the repository's root: what peers trust."""
+    lists: tuple[ListLocation, ...] = ()
+    """With `revocation: crl`: where its cell keeps the lists of the CAs of its chain, its own first."""
 
     @property
     def place(self) -> tuple[str, str]:

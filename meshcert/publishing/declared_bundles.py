@@ -9,6 +9,7 @@ The text has ``HIERARCHY=ROOT,ROOT/LISTED,LISTED`` for each bundle, with blanks 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,12 @@ class DeclaredBundle:
     listed: frozenset[str]
 
     def is_as_declared(self, root_arns: Iterable[str], listed_arns: Iterable[str]) -> bool:
-        """True for exactly the CAs that are declared; their account and region are those of the function's rights."""
+        """
+        True for exactly the CAs that are declared; their account and region are those of the function's rights.
+
+        Args:
+            listed_arns: Of CAs of the mesh's own; of others what :func:`listed_elsewhere` gives.
+        """
         return self.roots == set(map(_id, root_arns)) and self.listed == set(map(_id, listed_arns))
 
 
@@ -49,6 +55,12 @@ def entry(hierarchy: str, roots: Iterable[str], listed: Iterable[str]) -> str:
         listed: The same.
     """
     return f"{hierarchy}={','.join(roots)}/{','.join(listed)}"
+
+
+def listed_elsewhere(certificate_authority_arn: str, locations: Iterable[str]) -> str:
+    """What stands for the revocation lists of a CA that is not the mesh's: it covers where each of them lies."""
+    text = "\n".join((certificate_authority_arn, *locations))
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
 def length(hierarchy: str, cas: int) -> int:

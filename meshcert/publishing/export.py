@@ -12,14 +12,13 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshcert import naming
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import PublicationRaced, SecretMalformed, SecretNotPublished
-from meshcert.material import ListSource, Passphrase, TrustBundle, certificate_version, join_certificates
+from meshcert.material import Passphrase, certificate_version
 from meshcert.material.certificate_facts import CertificateFacts, certificate_facts
-from meshcert.material.document import read_material, write_material, write_trust_bundle
+from meshcert.material.document import read_material, write_material
 from meshcert.publishing.ownership import require_own_certificate
-from meshcert.publishing.preflight import Expectation, verify_certificate, verify_material, verify_trust_bundle
+from meshcert.publishing.preflight import Expectation, verify_certificate, verify_material
 from meshcert.publishing.publication import (
     Outcome,
     is_withheld,
@@ -48,38 +47,6 @@ class Sources:
     authorities: CertificateAuthorities
     vault: SecretVault
     clock: Clock
-
-
-@dataclass(frozen=True)
-class RevocationListRequest:
-    """A revocation list that proxies check peers against: its S3 bucket, and the CA that writes and signs it."""
-
-    bucket: str
-    certificate_authority_arn: str
-
-    @property
-    def key(self) -> str:
-        """The list's key in the bucket."""
-        return naming.revocation_list(self.certificate_authority_arn.rpartition("/")[2])
-
-
-@dataclass(frozen=True)
-class TrustBundleRequest:
-    """
-    A trust bundle to publish.
-
-    Args:
-        hierarchy: Name of the hierarchy in the mesh file.
-        secret_id: ARN of the secret that holds it.
-        root_certificate_authority_arns: The root CAs whose certificates are in it, or CAs of the user's whose roots
-            are; several while one root replaces another.
-        lists: The revocation lists of all CAs in these hierarchies; empty if they write none.
-    """
-
-    hierarchy: str
-    secret_id: str
-    root_certificate_authority_arns: tuple[str, ...]
-    lists: tuple[RevocationListRequest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -194,32 +161,6 @@ def export_issued(identity: Identity, version_id: str, sources: Sources, values:
     if _is_older(identity, exported, values, seen):
         raise PublicationRaced(identity.secret_id, CURRENT)
     return _publish(identity, exported, sources, seen)
-
-
-def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportResult:
-    """
-    Publish the present certificates of a trust bundle's root CAs, unless they are published already.
-
-    A root certificate that was reissued with the same subject and key replaces the earlier one: leaves issued under
-    either verify against both.
-
-    Returns:
-        The state of the secret now.
-
-    Raises:
-        MaterialRejected: If a certificate is not a root's, or is not valid now; the secret is unchanged.
-        MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
-    """
-    seen = sources.vault.labels(order.secret_id)
-    roots = dict.fromkeys(sources.authorities.root(arn).strip() for arn in order.root_certificate_authority_arns)
-    # A list's reader checks its CA's signature, and a bundle of roots does not contain issuing CAs.
-    lists = ((each, sources.authorities.certificate(each.certificate_authority_arn)) for each in order.lists)
-    listed = (ListSource(each.bucket, each.key, certificate) for each, certificate in lists)
-    bundle = TrustBundle(join_certificates(roots), tuple(listed))
-    verify_trust_bundle(bundle, order.hierarchy, sources.clock.now())
-    value = write_trust_bundle(bundle)
-    outcome = publish(sources.vault, order.secret_id, bundle.version_id, value, seen)
-    return ExportResult(f"trust-bundle/{order.hierarchy}", outcome, bundle.version_id)
 
 
 def new_passphrase() -> Passphrase:

@@ -28,6 +28,15 @@ class CertificateAuthorities(Protocol):
         """
         ...
 
+    def chain(self, certificate_authority_arn: str) -> tuple[str, ...]:
+        """
+        A CA's own certificate, and those of its issuers up to the root, PEM.
+
+        Raises:
+            IdentityMissing: If there is no such CA.
+        """
+        ...
+
     def root(self, certificate_authority_arn: str) -> str:
         """
         The root certificate in which a CA's chain ends, PEM; a root CA's own.

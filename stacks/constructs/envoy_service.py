@@ -16,6 +16,7 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.mesh import proxy_settings, task_settings
 from meshcert.mesh.applications.declared import HTTPS
+from meshcert.mesh.existing import named_lists
 from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from meshcert.mesh.stacks.shards import shards_of
 from stacks.constructs.containers.execution_roles import starting_role
@@ -178,11 +179,20 @@ class EnvoyService(Construct):
         if self._egress is None:
             return
         self.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "AWS's APIs")
+        for number in self._ports_of_lists():
+            self.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(number), "Revocation lists")
         reach_file_systems(self.group, self._surroundings.placed.cidrs, self._declared)
         for rule in self._egress:
             for number in rule.ports:
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)
                 self.group.add_egress_rule(peer(rule), port, "The mesh file's")
+
+    def _ports_of_lists(self) -> list[int]:
+        """The ports of web servers with the revocation lists that its peers are looked up in."""
+        mesh = self._surroundings.mesh
+        listed = [name for bundle in self.proxy.trust_bundles for name in mesh.listed(bundle)]
+        hosts = (source.url.partition("://")[2].partition("/")[0] for source in named_lists(mesh, listed) if source.url)
+        return sorted({int(host.partition(":")[2] or 80) for host in hosts})
 
     def _admit_outside_clients(self) -> None:
         """Let in whom the mesh file names beside the callers: clients in plain text, for a while, and scrapers."""

@@ -13,12 +13,13 @@ from aws_cdk.assertions import Template
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.mesh.cells.slices import RemoteCallers, in_cell
+from meshcert.publishing.declared_bundles import listed_elsewhere, read_bundles
 from stacks.cells import add_cell
 from stacks.constructs.containers.task_rights import task_rights
 from stacks.constructs.crossings import discovery_role
 from stacks.constructs.network import placement
 from stacks.runtime import Platform
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, mesh, text
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, LIST, LISTED, SHARED, mesh, text
 from tests.stacks.synthesis import CONTEXT
 from tools import deploy_diff
 
@@ -185,6 +186,66 @@ def test_where_no_route_leads_out_roles_are_assumed_by_an_endpoint() -> None:
         interfaces[cell] = (len(endpoints), ".sts" in names)
 
     assert interfaces == {"frontend": (8, True), "backend": (7, False)}
+
+
+@pytest.fixture(scope="module")
+def listed(folder: Path) -> Stacks:
+    """The stacks of the shared cell and of the backend's, with revocation lists of one hierarchy."""
+    file = folder / "listed.yaml"
+    file.write_bytes(text(*DEPLOYED, *LISTED))
+    app = App(outdir=str(folder / "listed"), context={**CONTEXT, "mesh": str(file)})
+    whole = load_mesh(file)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("stacks.identities.ROOT", folder)
+        for cell in ("shared", "backend"):
+            add_cell(app, whole, cell, Platform.from_context(app.node))
+    return {stack.stack_name: stack for stack in app.synth().stacks_recursively}
+
+
+def statements(stack: CloudFormationStackArtifact, kind: str) -> list[dict[str, Any]]:
+    """The statements of a stack's policies, and of roles with policies of their own."""
+    documents = [each["PolicyDocument"] for each in resources(stack, kind) if "PolicyDocument" in each]
+    documents += [policy["PolicyDocument"] for each in resources(stack, kind) for policy in each.get("Policies", ())]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def test_the_owners_bucket_admits_the_accounts_that_read_its_lists_and_no_other(listed: Stacks) -> None:
+    """To read lists alone; it is the cell's own that writes."""
+    found = statements(listed["yelb-shared-pki"], "AWS::S3::BucketPolicy")
+    (reading,) = (each for each in found if each.get("Sid") == "OtherCellsReadLists")
+    principals = json.dumps(reading["Principal"])
+
+    assert (reading["Effect"], reading["Action"]) == ("Allow", ["s3:GetObject", "s3:ListBucket"])
+    assert [account in principals for account in (FRONTEND, BACKEND, SHARED)] == [True, True, False]
+    assert "crl/*" in json.dumps(reading["Resource"])
+
+
+def test_a_cell_reads_the_lists_of_the_cas_that_it_trusts_in_their_owners_bucket(listed: Stacks) -> None:
+    """Its tasks that one object; its deploy looks at it before peers are looked up in it. It makes no bucket."""
+    object_of_it = LIST.removeprefix("s3://")
+    of_tasks = statements(listed["yelb-backend-services"], "AWS::IAM::Role")
+    of_deploy = statements(listed["yelb-backend-identities"], "AWS::IAM::Policy")
+
+    assert not resources(listed["yelb-backend-pki"], "AWS::S3::Bucket")
+    for found in (of_tasks, of_deploy):
+        read = [each for each in found if "s3:GetObject" in each["Action"] and "meshcert-yelb-crl" in json.dumps(each)]
+        assert read
+        assert all(json.dumps(each["Resource"]).endswith(f':s3:::{object_of_it}"]]}}') for each in read)
+    (bundle,) = resources(listed["yelb-backend-identities"], "Custom::MeshcertTrustBundle")
+    assert bundle["NamedLists"] == [{"CertificateAuthorityArn": AUTHORITIES["inner"], "Locations": [LIST]}]
+
+
+def test_the_deploy_function_knows_which_lists_the_file_names(listed: Stacks) -> None:
+    """CloudFormation alone writes its environment; another place is refused."""
+    functions = resources(listed["yelb-backend-identities"], "AWS::Lambda::Function")
+    (text_of_bundles,) = (
+        each["Environment"]["Variables"]["MESHCERT_TRUST_BUNDLES"]
+        for each in functions
+        if each["FunctionName"] == "meshcert-yelb-deploy"
+    )
+    flat = text_of_bundles if isinstance(text_of_bundles, str) else "".join(map(str, text_of_bundles["Fn::Join"][1]))
+
+    assert read_bundles(flat)["inner"].listed == {listed_elsewhere(AUTHORITIES["inner"], [LIST])}
 
 
 def test_a_call_from_another_cell_is_let_in_by_its_network(stacks: Stacks) -> None:

@@ -10,7 +10,8 @@ from cryptography import x509
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, FRONTEND, SHARED, mesh, reading, text
+from meshcert.mesh.cells.slices import missing_authorities
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, mesh, reading, text
 from tools import deploy_cell
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ class Account:
     def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         """The outputs of the CAs' stack."""
         assert StackName == "yelb-shared-pki"
-        outputs = [{"OutputKey": f"{name}SharedCa", "OutputValue": arn} for name, arn in AUTHORITIES.items()]
+        cas = [(f"{name}SharedCa", arn) for name, arn in AUTHORITIES.items()]
+        cas += [(f"{name}RootCa", arn[:-1] + "9") for name, arn in AUTHORITIES.items()]
+        outputs = [{"OutputKey": key, "OutputValue": arn} for key, arn in cas]
         return {"Stacks": [{"Outputs": outputs}]}
 
     def get_certificate_authority_certificate(self, **_asked: str) -> dict[str, str]:
@@ -70,6 +73,25 @@ def test_what_it_prints_is_what_the_mesh_file_needs(file: Path, tmp_path: Path) 
     for told in (said, again):
         assert f"make deploy-cell CELL=backend MESH={file}" in told
         assert f"{FRONTEND}, {BACKEND}" in told
+
+
+def test_where_its_lists_lie_is_printed_too(file: Path, tmp_path: Path) -> None:
+    """Of the CA that signs first, then of its root; the others have no stacks before the file says it."""
+    lists = tuple((f"hierarchies.{name}.revocation", "crl") for name in AUTHORITIES)
+    tiers = tuple((f"hierarchies.{name}.tiers", 2) for name in AUTHORITIES)
+    before = mesh(*lists, *tiers, *DEPLOYED)
+
+    said = "\n".join(deploy_cell.next_steps(before, "shared", file, Account(), tmp_path))
+
+    block = yaml.safe_load(said[said.index("hierarchies:") : said.index("In an account")])["hierarchies"]
+    written = tuple((f"hierarchies.{name}.authority", each["authority"]) for name, each in block.items())
+    after = mesh(*lists, *tiers, *written)
+    assert missing_authorities(before, "frontend") == dict.fromkeys(AUTHORITIES, "authority.lists")
+    assert missing_authorities(after, "frontend") == {}
+    assert [each.rpartition("-")[2] for each in after.hierarchies["edge"].authority.lists] == [  # type: ignore[union-attr]
+        "000000000001.crl",
+        "000000000009.crl",
+    ]
 
 
 @pytest.mark.parametrize(

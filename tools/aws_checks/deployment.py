@@ -238,27 +238,31 @@ class Deployment:
 
     def root_certificate(self, hierarchy: str) -> str:
         """The certificate of a hierarchy's root CA, PEM; the end of its chain, if the CA is yours."""
-        arn = self.authority(hierarchy, "root")["Arn"]
-        return [self._certificate(arn), *self.chain(arn)][-1]
+        return self._complete_chain(self.authority(hierarchy, "root")["Arn"])[-1]
 
     def chain(self, authority: str) -> list[str]:
         """The certificates above a CA's own, PEM, the nearest first."""
-        answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=authority)
-        return split_certificates(str(answer.get("CertificateChain", "")))
+        return self._complete_chain(authority)[1:]
 
     def trust_bundle(self, hierarchy: str) -> TrustBundle:
         """A hierarchy's trust bundle as it should be: roots, and where revocation lists are."""
         bucket = naming.revocation_bucket(self.name, self.account_id, self.region)
-        arns = [str(authority["Arn"]) for name in self.mesh.listed(hierarchy) for authority in self.authorities(name)]
-        lists = (
-            ListSource(bucket, naming.revocation_list(arn.rpartition("/")[2]), self._certificate(arn)) for arn in arns
-        )
+        own = [name for name in self.mesh.listed(hierarchy) if self.mesh.hierarchies[name].made]
+        arns = [str(authority["Arn"]) for name in own for authority in self.authorities(name)]
+        lists = [
+            ListSource(bucket, naming.revocation_list(arn.rpartition("/")[2]), self._complete_chain(arn)[0])
+            for arn in arns
+        ]
+        for name in self.mesh.listed(hierarchy):
+            if existing := self.mesh.hierarchies[name].existing:
+                lists += map(ListSource.at, existing.lists, self._complete_chain(existing.arn))
         roots = dict.fromkeys(self.root_certificate(name).strip() for name in self.mesh.trusted(hierarchy))
         return TrustBundle(join_certificates(roots), tuple(lists))
 
-    def _certificate(self, arn: str) -> str:
+    def _complete_chain(self, arn: str) -> list[str]:
+        """A CA's own certificate, and those of its issuers up to the root."""
         answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=arn)
-        return str(answer["Certificate"])
+        return [str(answer["Certificate"]), *split_certificates(str(answer.get("CertificateChain", "")))]
 
     def labels(self, secret_id: str) -> dict[str, frozenset[str]]:
         """Staging labels of a secret's versions, by version id."""

@@ -35,22 +35,30 @@ class Storage(Protocol):
         """An object, or None if it still has this entity tag."""
 
 
+class Web(Protocol):
+    """Web servers with lists; :class:`entrypoint.aws.http_objects.HttpObjects` in the container."""
+
+    def read(self, url: str, entity_tag: str = "") -> StoredObject | None:
+        """An object, or None if it still has this entity tag."""
+
+
 def revocation_lists(
     environ: Mapping[str, str], region: str, session: Session, now: Callable[[], float]
 ) -> RevocationLists:
     """
-    The source of revocation lists, read from S3 with this container's credentials.
+    The source of revocation lists, read from S3 with this container's credentials, and from web servers with none.
 
     Args:
         environ: May name Amazon S3's endpoint.
         region: The bucket's region.
         now: Returns seconds since 1970, UTC.
     """
-    from entrypoint.aws.object_storage import ObjectStorage  # tests have storage of their own
+    from entrypoint.aws.http_objects import HttpObjects  # tests have storage of their own
+    from entrypoint.aws.object_storage import ObjectStorage
     from entrypoint.aws.signed_connection import SignedConnection
 
     storage = ObjectStorage(region, environ, lambda endpoint: SignedConnection(endpoint, region, "s3", session))
-    return RevocationLists(storage, now)
+    return RevocationLists(storage, now, HttpObjects())
 
 
 class UsableLists(NamedTuple):
@@ -86,10 +94,12 @@ class RevocationLists:
 
     Args:
         now: Returns seconds since 1970, UTC.
+        web: Reads lists of web servers; None if a bundle names none.
     """
 
-    def __init__(self, storage: Storage, now: Callable[[], float]) -> None:
+    def __init__(self, storage: Storage, now: Callable[[], float], web: Web | None = None) -> None:
         self._storage = storage
+        self._web = web
         self._now = now
         self._kept: dict[ListSource, _Kept] = {}
 
@@ -108,10 +118,12 @@ class RevocationLists:
         if revocation is Revocation.NONE:
             return UsableLists()
         problems = [] if bundle.lists else ["the trust bundle does not say where lists lie: deploy the stacks again"]
-        usable, found, outage = not problems, [], ""
+        usable, found = not problems, []
+        outages: dict[str, str] = {}
         for source in bundle.lists:
-            # Once S3 has kept this look waiting, the other lists are not fetched: other secrets have to be looked at.
-            problem, outage = (outage, outage) if outage else self._refresh(source)
+            # Once S3 has kept this look waiting, its other lists are not fetched: other secrets have to be looked at.
+            server = source.url.partition("://")[2].partition("/")[0]
+            problem = outages[server] if server in outages else self._refresh(source, server, outages)
             kept = self._kept.get(source)
             if kept is None:
                 usable = False
@@ -121,7 +133,7 @@ class RevocationLists:
                     usable = False
                     problem += f"; the list at hand ended on {iso_time(kept.revocation_list.next_update)}"
             if problem:
-                problems.append(f"s3://{source.bucket}/{source.key}: {problem.removeprefix('; ')}")
+                problems.append(f"{source.location}: {problem.removeprefix('; ')}")
         if revocation is Revocation.FAIL_OPEN and not usable:
             return UsableLists("", f"revoked peers pass: {'; '.join(problems)}")
         if not found:
@@ -129,16 +141,32 @@ class RevocationLists:
         effect = "" if usable else "peers of these CAs are refused: "
         return UsableLists("".join(found), f"{effect}{'; '.join(problems)}" if problems else "")
 
-    def _refresh(self, source: ListSource) -> tuple[str, str]:
-        """Fetch a newer list. Returns what went wrong, and the same again if S3 did not answer; empty if nothing."""
+    def _refresh(self, source: ListSource, server: str, outages: dict[str, str]) -> str:
+        """
+        Fetch a newer list.
+
+        Args:
+            server: The web server that has it; empty for S3.
+            outages: What went wrong with servers that did not answer; this one is added.
+
+        Returns:
+            What went wrong; empty if nothing did.
+        """
         kept = self._kept.get(source)
+        tag = kept.entity_tag if kept else ""
         try:
-            stored = self._storage.read(source.bucket, source.key, kept.entity_tag if kept else "")
+            stored = self._read(source, tag)
         except AwsUnavailable as error:
-            return error.reason, error.reason
+            outages[server] = error.reason
+            return error.reason
         except AwsRefused as error:
-            return error.code, ""
-        return self._take_over(source, stored, kept) if stored else "", ""
+            return error.code
+        return self._take_over(source, stored, kept) if stored else ""
+
+    def _read(self, source: ListSource, entity_tag: str) -> StoredObject | None:
+        if source.url and self._web:
+            return self._web.read(source.url, entity_tag)
+        return self._storage.read(source.bucket, source.key, entity_tag)
 
     def _take_over(self, source: ListSource, stored: StoredObject, kept: _Kept | None) -> str:
         """Keep what was fetched. Returns what is wrong with it; empty if nothing is."""

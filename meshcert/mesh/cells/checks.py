@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.material import ListSource
 from meshcert.mesh.cells.placing import (
     cells_of_identities,
     cells_trusting,
@@ -57,6 +58,7 @@ def _check_authorities(mesh: Mesh, findings: Findings) -> None:
                 "it is what a cell's deploy has made for other cells, and no cell makes this one",
                 "Remove it; a CA of yours is named by existing",
             )
+        _check_lists(mesh, name, findings)
         maker = mesh.cells.get(hierarchy.cell)
         if hierarchy.authority and maker and hierarchy.authority.place != (maker.region, maker.account):
             findings.add(
@@ -65,6 +67,30 @@ def _check_authorities(mesh: Mesh, findings: Findings) -> None:
                 f"Write what make deploy-cell CELL={hierarchy.cell} prints",
                 given=(f"hierarchies.{name}.cell", f"cells.{hierarchy.cell}"),
             )
+
+
+def _check_lists(mesh: Mesh, name: str, findings: Findings) -> None:
+    """Report lists of a CA that its cell does not write; without any, its deploy prints them."""
+    hierarchy = mesh.hierarchies[name]
+    maker, authority = mesh.cells.get(hierarchy.cell), hierarchy.authority
+    if not authority or not authority.lists or not maker:
+        return
+    bucket = naming.revocation_bucket(mesh.name, maker.account, maker.region)
+    buckets = {ListSource.at(each).bucket for each in authority.lists}
+    if not hierarchy.writes_lists:
+        findings.add(
+            f"hierarchies.{name}.authority.lists",
+            "without revocation nobody reads them",
+            "Write revocation: crl, or remove them",
+            given=(f"hierarchies.{name}.revocation",),
+        )
+    elif len(authority.lists) != hierarchy.made or buckets != {bucket}:
+        findings.add(
+            f"hierarchies.{name}.authority.lists",
+            f"cell {hierarchy.cell} writes {hierarchy.made} of them, into the bucket {bucket}",
+            f"Write what make deploy-cell CELL={hierarchy.cell} prints",
+            given=(f"hierarchies.{name}.cell", f"hierarchies.{name}.tiers"),
+        )
 
 
 def _check_place(mesh: Mesh, place: str, cell: str, findings: Findings, *, must: bool) -> None:
@@ -99,12 +125,6 @@ def check_crossings(mesh: Mesh, findings: Findings) -> None:
         others = (signed | trusting[name]) - {hierarchy.cell}
         if not hierarchy.existing:
             _check_regions(mesh, name, sorted(others), findings)
-        if hierarchy.writes_lists and others:
-            findings.add(
-                f"hierarchies.{name}.revocation",
-                f"its lists are in the bucket of cell {hierarchy.cell}, which {', '.join(sorted(others))} cannot read",
-                "Remove it; short lives of acm-pca end a stolen key soon",
-            )
 
 
 def _check_discovery(mesh: Mesh, findings: Findings) -> None:

@@ -97,12 +97,24 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
     )
 
 
-def missing_authorities(mesh: Mesh, cell: str) -> tuple[str, ...]:
-    """The hierarchies whose CAs a cell needs from another one, and whose ``authority`` the file does not say yet."""
-    needed = ((name, mesh.hierarchies[name]) for name in _hierarchies_of(mesh, cell))
-    return tuple(
-        name for name, declared in needed if declared.cell != cell and not (declared.authority or declared.existing)
-    )
+def missing_authorities(mesh: Mesh, cell: str) -> dict[str, str]:
+    """
+    What a cell needs to know of CAs that other cells make, and the file does not say yet.
+
+    Returns:
+        The fields by hierarchy: ``authority``, or the ``authority.lists`` of one whose peers are looked up in
+        revocation lists.
+    """
+    missing = {}
+    for name in _hierarchies_of(mesh, cell):
+        declared = mesh.hierarchies[name]
+        if declared.cell == cell or declared.existing:
+            continue
+        if declared.authority is None:
+            missing[name] = "authority"
+        elif declared.writes_lists and not declared.authority.lists:
+            missing[name] = "authority.lists"
+    return missing
 
 
 def sharing(mesh: Mesh, cell: str) -> dict[str, Sharing]:
@@ -192,9 +204,10 @@ def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespac
 
 def _of_another_cell(declared: Hierarchy) -> Hierarchy:
     """A hierarchy as the cells see it that do not make its CAs."""
-    if declared.authority is None:
+    named = declared.authority
+    if named is None:
         return declared
-    existing = ExistingAuthority(arn=declared.authority.arn, root=declared.authority.root)
+    existing = ExistingAuthority(arn=named.arn, root=named.root, lists=named.lists)
     return declared.model_copy(update={"existing": existing, "tiers": None})
 
 

@@ -73,6 +73,9 @@ def _check_named(
         )
 
 
+_UNREAD = "without revocation nobody reads them", "Write revocation: crl, or remove them"
+
+
 def _check_existing(name: str, existing: ExistingAuthority, hierarchy: Hierarchy, findings: Findings) -> None:
     place = f"hierarchies.{name}"
     if existing.permit_acm and hierarchy.usage is Usage.SHORT_LIVED:
@@ -82,13 +85,16 @@ def _check_existing(name: str, existing: ExistingAuthority, hierarchy: Hierarchy
             "Remove it",
             given=(f"{place}.usage",),
         )
-    if hierarchy.writes_lists:
+    if hierarchy.writes_lists and not existing.lists:
         findings.add(
-            f"{place}.revocation",
-            "the CA is yours: its list is in a bucket of its owner's, and proxies read the mesh's own bucket alone",
-            "Remove it; short lives of acm-pca end a stolen key soon, and a hierarchy of the mesh's own has lists",
-            given=(f"{place}.existing",),
+            f"{place}.existing.lists",
+            "the CA is yours, and the file does not say where its revocation lists lie",
+            "Name those of all CAs of its chain, its own first, its root's last, for example "
+            "s3://BUCKET/crl/ID.crl or http://HOST/root.crl; or remove revocation: nobody reads lists then",
+            given=(f"{place}.revocation",),
         )
+    if existing.lists and not hierarchy.writes_lists:
+        findings.add(f"{place}.existing.lists", *_UNREAD, given=(f"{place}.revocation",))
 
 
 def check_identities(mesh: Mesh, findings: Findings) -> None:

@@ -101,7 +101,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
     """
     made = sum(hierarchy.made for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
-    has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
+    has_lists = any(hierarchy.writes_lists and hierarchy.made for hierarchy in mesh.hierarchies.values())
     counted = Counter(
         pki=AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
         identities=FUNCTIONS
@@ -241,7 +241,7 @@ def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None
 def check_trust_bundles(mesh: Mesh, findings: Findings) -> None:
     """Report more hierarchies than the deploy function's environment has room for."""
     used = sum(
-        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].made for listed in mesh.listed(name)))
+        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[each].made or 1 for each in mesh.listed(name)))
         + (ROOT_LENGTH if hierarchy.existing else 0)
         for name, hierarchy in mesh.hierarchies.items()
         if set(hierarchy.also_trust) <= mesh.hierarchies.keys()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CustomResource, Duration, Fn, RemovalPolicy, SecretValue, Stack
+from aws_cdk import Aws, CustomResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -14,7 +14,6 @@ from meshcert.deploying.existing_authorities import existing_properties
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh.existing import wanted_authority
-from meshcert.publishing.declared_bundles import entry
 from meshcert.publishing.declared_roots import root_digest
 from stacks.constructs.certificates.issuance import certificate_origin
 from stacks.constructs.certificates.revocation_bucket import bucket_name
@@ -142,7 +141,13 @@ class TrustBundleResources(Construct):
         lists = [
             {"Bucket": bucket_name(mesh.name), "CertificateAuthorityArn": arn}
             for name in mesh.listed(hierarchy)
+            if mesh.hierarchies[name].made
             for arn in authorities[name].arns
+        ]
+        named = [
+            {"CertificateAuthorityArn": existing.arn, "Locations": list(existing.lists)}
+            for name in mesh.listed(hierarchy)
+            if (existing := mesh.hierarchies[name].existing)
         ]
         declared = {arn: root_digest(roots_of_yours[arn]) for arn in roots if arn in roots_of_yours}
         wanted = wanted_authority(mesh, hierarchy)
@@ -159,6 +164,7 @@ class TrustBundleResources(Construct):
                 "Reissue": reissues if len(reissues) > 1 else reissues[0],
                 "Identities": list(mesh.checked_against(hierarchy)),
                 **({"RevocationLists": lists} if lists else {}),
+                **({"NamedLists": named} if named else {}),
                 **({"DeclaredRoots": declared} if declared else {}),
                 **({"Existing": existing_properties(wanted)} if wanted else {}),
             },
@@ -243,28 +249,6 @@ class IdentityResources(Construct):
             self._published.node.add_dependency(bundle.published)
         if self._of_yours:
             self._of_yours.node.add_dependency(bundles[self._hierarchy].published)
-
-
-def declared_bundles(mesh: Mesh, authorities: Mapping[str, SigningAuthorities]) -> str:
-    """
-    The CAs of every trust bundle, for the deploy function's environment.
-
-    Args:
-        authorities: The CAs of every hierarchy.
-    """
-    return " ".join(
-        entry(
-            hierarchy,
-            [_id(authorities[name].root_arn) for name in mesh.trusted(hierarchy)],
-            [_id(arn) for name in mesh.listed(hierarchy) for arn in authorities[name].arns],
-        )
-        for hierarchy in mesh.hierarchies
-    )
-
-
-def _id(arn: str) -> str:
-    """The id of a CA, whose ARN only CloudFormation knows."""
-    return Fn.select(1, Fn.split("/", arn))
 
 
 def _as_served(mesh: Mesh, service: str) -> dict[str, str]:

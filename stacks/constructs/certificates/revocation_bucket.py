@@ -12,6 +12,8 @@ from meshcert import naming
 from stacks.findings import accept
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from constructs import Construct
 
 
@@ -32,9 +34,12 @@ class RevocationBucket(s3.Bucket):
     any more, and the last ones end within a week. Private CA writes a test object as soon as a CA is made, and
     CloudFormation deletes no bucket that holds anything (template reference, "AWS::S3::Bucket"), so the bucket is kept
     even when its own creation is rolled back: otherwise the rollback itself would fail.
+
+    Args:
+        readers: Accounts of other cells whose tasks look peers up in these lists.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, mesh: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, mesh: str, readers: Iterable[str] = ()) -> None:
         super().__init__(
             scope,
             construct_id,
@@ -69,5 +74,17 @@ class RevocationBucket(s3.Bucket):
                 },
             )
         )
+        accounts = [iam.AccountPrincipal(account) for account in readers]
+        if accounts:
+            # For the same reason it names no CA: all of them here are shared, and their lists are public. To list the
+            # bucket tells a list that is not there yet from one that is denied (S3 API reference, GetObject).
+            self.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="OtherCellsReadLists",
+                    principals=accounts,
+                    actions=["s3:GetObject", "s3:ListBucket"],
+                    resources=[self.bucket_arn, self.arn_for_objects("crl/*")],
+                )
+            )
         assert self.policy is not None
         self.policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)

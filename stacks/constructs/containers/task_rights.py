@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from meshcert import naming
 from meshcert.contract.route_rows import SETTINGS_PREFIX
 from meshcert.mesh import route_table
+from meshcert.mesh.existing import named_lists
 from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.constructs.rights import VIA_SECRETS_MANAGER, MeshRights
 
@@ -124,7 +125,13 @@ def _reading_lists(
     lists = [
         f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.name)}/" + naming.revocation_list(Fn.select(1, Fn.split("/", arn)))
         for name in listed
+        if mesh.hierarchies[name].made
         for arn in authorities[name].arns
+    ]
+    lists += [
+        f"arn:{Aws.PARTITION}:s3:::{source.bucket}/{source.key}"
+        for source in named_lists(mesh, listed)
+        if not source.url
     ]
     if lists:
         yield iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)

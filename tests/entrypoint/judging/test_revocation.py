@@ -170,6 +170,22 @@ class Bucket:
         return StoredObject(self.objects[key], tag)
 
 
+class WebServer:
+    """Web servers in memory, by URL."""
+
+    def __init__(self, objects: dict[str, bytes]) -> None:
+        self.objects = objects
+        self.asked: list[str] = []
+
+    def read(self, url: str, entity_tag: str = "") -> StoredObject | None:
+        """GET with If-None-Match."""
+        self.asked.append(url)
+        if url not in self.objects:
+            raise AwsUnavailable("GET", url, "no connection")
+        tag = str(hash(self.objects[url]))
+        return None if tag == entity_tag else StoredObject(self.objects[url], tag)
+
+
 class World:
     """A hierarchy of two tiers, its bundle, and a bucket with both lists."""
 
@@ -203,6 +219,49 @@ class World:
 def world() -> World:
     """Both lists are in the bucket, valid for a week."""
     return World()
+
+
+class TestListsOfWebServers:
+    """A corporate root's list is where its PKI publishes it, and the CA's own in a bucket."""
+
+    ROOT = "http://pki.example/root.crl"
+
+    def world(self, *objects: str) -> tuple[World, WebServer]:
+        """The root's list is a web server's, which has it, or has it not."""
+        world = World()
+        web = WebServer({url: world.hierarchy.revocation_list(by="root") for url in objects})
+        own, _ = world.bundle.lists
+        world.bundle = world.bundle._replace(lists=(own, ListSource.at(self.ROOT, world.hierarchy.root_pem)))
+        world.lists = RevocationLists(world.bucket, time.time, web)
+        return world, web
+
+    def test_they_count_as_any_other(self) -> None:
+        """Checked, kept, and asked for anew only if they have changed."""
+        world, web = self.world(self.ROOT)
+
+        first, second = world.look(Revocation.FAIL_CLOSED), world.look(Revocation.FAIL_CLOSED)
+
+        assert (first.problem, first.pem.count("BEGIN X509 CRL")) == ("", 2)
+        assert first == second
+        assert web.asked == [self.ROOT, self.ROOT]
+
+    def test_one_that_another_ca_has_signed_is_refused(self) -> None:
+        """Plain HTTP proves nothing; the signature does."""
+        world, web = self.world(self.ROOT)
+        web.objects[self.ROOT] = Hierarchy().revocation_list(by="root")
+
+        assert f"{self.ROOT}: " in world.look().problem
+        assert world.look().pem == ""
+
+    def test_a_server_that_is_out_keeps_no_bucket_waiting(self) -> None:
+        """And is told by its URL; under fail_open revoked peers pass meanwhile, and that is said."""
+        world, _ = self.world()
+        world.bundle = world.bundle._replace(lists=world.bundle.lists[::-1])
+
+        found = world.look()
+
+        assert found.problem == f"revoked peers pass: {self.ROOT}: no connection"
+        assert world.bucket.asked == 1
 
 
 class TestGoodLists:

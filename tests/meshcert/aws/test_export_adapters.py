@@ -17,8 +17,9 @@ from meshcert.identity import Identity
 from meshcert.material import split_certificates
 from meshcert.material.document import PLACEHOLDER, read_material, read_trust_bundle
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE, IDENTITY_TAG
-from meshcert.publishing.export import TrustBundleRequest, export_identity, export_trust_bundle
+from meshcert.publishing.export import export_identity
 from meshcert.publishing.publication import Outcome
+from meshcert.publishing.trust_bundles import TrustBundleRequest, export_trust_bundle
 from meshcert.san import Dns
 from tests.local.aws.hierarchies import eventually, permit_acm, root, subordinate
 from tests.meshcert.deploying.identity_table_claims import IdentityTableClaims

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,10 @@ from meshcert.errors import AwsRefused
 from tests.meshcert.cli.cli_account import Terminal
 from tests.meshcert.lifecycle.runs import THROTTLED, failing
 from tests.meshcert.lifecycle.world import DAY, ROOT, SECRET
+from tests.meshcert.mesh.mesh_slips import changed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -55,6 +60,28 @@ def test_with_a_list_it_says_when_peers_refuse_the_old_key(terminal: Terminal) -
     assert asked == [ROOT]
 
 
+@pytest.mark.parametrize(
+    ("lists", "told"),
+    [(True, "about 30 minutes after its revocation"), (False, "proxies read no revocation list of its CA")],
+)
+def test_of_a_ca_of_yours_the_mesh_file_says_whether_proxies_read_its_list(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, lists: bool, told: str
+) -> None:
+    """Its owner revokes, and keeps the list; nobody asks the CA. Without the file nobody knows."""
+    arn = "arn:aws:acm-pca:us-west-1:999988887777:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
+    existing = {"arn": arn, "root": "root.pem", **({"lists": ["s3://their-pki/crl/a.crl"]} if lists else {})}
+    hierarchy = {"existing": existing, "key_algorithm": "RSA_2048", **({"revocation": "crl"} if lists else {})}
+    file = tmp_path / "color.yaml"
+    file.write_bytes(changed(("hierarchies.colorteller", hierarchy)))
+    monkeypatch.chdir(tmp_path)
+    identity = terminal.world.declared.find("colorteller")
+    assert identity is not None
+    terminal.world.declared.remember(replace(identity, has_existing_authority=True))
+
+    assert told in terminal.run("compromised", "colorteller", "--mesh", str(file)).out
+    assert "is not known" in terminal.run("compromised", "colorteller", "--mesh", "color").out
+
+
 def test_without_the_right_to_ask_the_ca_it_says_both(terminal: Terminal) -> None:
     """And orders it all the same."""
 
@@ -90,7 +117,7 @@ def test_under_a_ca_of_yours_its_owner_is_told_what_to_revoke_and_when(terminal:
     assert "for good" not in ended.out
     assert "proxies read no revocation list of its CA, so peers accept the old key until 2027-02-01 12:06" in ended.out
     assert "its hierarchy, deployed before this order" not in ended.out
-    assert "a hierarchy of the mesh's own with `revocation: crl`" in ended.out
+    assert "`revocation: crl` with its CA's `lists`" in ended.out
     assert lines[-2].startswith("settled: ")
     assert lines[-1] == "now have the CA's owner revoke what is listed above for it"
     assert world.acm.revoked == []

@@ -101,9 +101,16 @@ SHAPE = [
     Slip(
         "hierarchies.colorteller",
         {"existing": CA, "key_algorithm": "RSA_2048", "revocation": "crl"},
-        "its list is in a bucket of its owner's",
-        "short lives",
-        "hierarchies.colorteller.revocation",
+        "does not say where its revocation lists lie",
+        "its own first, its root's last",
+        "hierarchies.colorteller.existing.lists",
+    ),
+    Slip(
+        "hierarchies.colorteller",
+        {"existing": CA | {"lists": ["http://pki.example/a.crl"]}, "key_algorithm": "RSA_2048"},
+        "without revocation nobody reads them",
+        "Write revocation: crl",
+        "hierarchies.colorteller.existing.lists",
     ),
     Slip(
         "hierarchies.colorteller",

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evidence.fixtures.pki import encrypt_again
-from meshcert.errors import CertificatePending, IdentityMissing
+from meshcert.errors import AccessDenied, CertificatePending, IdentityMissing
 from meshcert.issuing.issuer import IssuedCertificate
+from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy
@@ -105,11 +106,30 @@ class InMemoryAuthorities:
 
     root = certificate
 
+    def chain(self, certificate_authority_arn: str) -> tuple[str, ...]:
+        """GetCertificateAuthorityCertificate of the CA that signs."""
+        self.certificate(certificate_authority_arn)
+        return tuple(split_certificates(self.hierarchies[certificate_authority_arn].certificate_chain))
+
     def seen(self, certificate_authority_arn: str) -> SeenAuthority:
         """DescribeCertificateAuthority and ListPermissions."""
         if certificate_authority_arn not in self.owned_by_others:
             raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
         return self.owned_by_others[certificate_authority_arn]
+
+
+@dataclass
+class InMemoryListBuckets:
+    """Buckets of others with revocation lists."""
+
+    admitting: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def look(self, bucket: str, key: str) -> None:
+        """GetObject."""
+        self.asked.append(f"{bucket}/{key}")
+        if bucket not in self.admitting:
+            raise AccessDenied("s3:GetObject", f"s3://{bucket}/{key}", "AccessDenied", "")
 
 
 class InMemoryMarks:

@@ -21,10 +21,10 @@ from meshcert.errors import (
 from meshcert.material.document import read_material, read_trust_bundle
 from meshcert.publishing.export import (
     export_identity,
-    export_trust_bundle,
     new_passphrase,
 )
 from meshcert.publishing.publication import Outcome
+from meshcert.publishing.trust_bundles import export_trust_bundle
 from meshcert.san import Dns
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 

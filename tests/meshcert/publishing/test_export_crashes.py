@@ -9,7 +9,8 @@ import pytest
 
 from evidence.simulation.vault import SEED_VERSION
 from meshcert.contract.staging_labels import CURRENT
-from meshcert.publishing.export import export_identity, export_issued, export_trust_bundle
+from meshcert.publishing.export import export_identity, export_issued
+from meshcert.publishing.trust_bundles import export_trust_bundle
 from tests.meshcert.publishing.fakes import Crash, CrashAfter
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, SECRET, TELLER, TRUST_ORDER
 

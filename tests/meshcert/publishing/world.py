@@ -14,15 +14,17 @@ from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE,
 from meshcert.identity import Identity
 from meshcert.material.document import read_material
 from meshcert.publishing.declared_bundles import DeclaredBundle
-from meshcert.publishing.export import Sources, TrustBundleRequest, export_issued
+from meshcert.publishing.export import Sources, export_issued
 from meshcert.publishing.preflight import Expectation, verify_material
 from meshcert.publishing.publication import version_labelled
+from meshcert.publishing.trust_bundles import TrustBundleRequest
 from meshcert.san import Dns
 from tests.meshcert.publishing.fakes import (
     CrashAfter,
     FakeClock,
     InMemoryAuthorities,
     InMemoryCertificates,
+    InMemoryListBuckets,
     InMemoryMarks,
 )
 
@@ -72,6 +74,7 @@ class World:
         self.vault = InMemoryVault()
         self.identities = InMemoryIdentities()
         self.marks = InMemoryMarks()
+        self.list_buckets = InMemoryListBuckets()
         self.routes = InMemoryRoutes()
         self.clock = FakeClock()
         self.hierarchy = Hierarchy(tiers=2)
@@ -107,6 +110,7 @@ class World:
             self.bundles,
             nobody,
             self.authorities,
+            self.list_buckets,
             self.vault,
         )
 

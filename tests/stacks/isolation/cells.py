@@ -16,7 +16,7 @@ from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh
 from stacks.cells import add_cell
 from stacks.runtime import Platform
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, DEPLOYED, FRONTEND, text
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, DEPLOYED, FRONTEND, LISTED, text
 from tests.stacks.isolation.deployed import DeployedCell
 from tests.stacks.synthesis import CONTEXT, WITHOUT_COPIES
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.stacks.isolation.widenings import Stacks
 
 MORE = (
+    *LISTED,
     ("mesh.trust_domain", "yelb.example"),
     ("mesh.published_bundle", {"hierarchies": ["inner"]}),
     ("identities.appserver.issuer", "acm-pca"),
@@ -63,7 +64,7 @@ MORE = (
         },
     ),
 )
-"""An identity of AWS Private CA's, one of a client outside the mesh, fetched secrets, an attached service, a bucket."""
+"""Lists, an identity of Private CA, a client outside the mesh, fetched secrets, an attached service, a bundle."""
 
 
 @lru_cache(maxsize=2)

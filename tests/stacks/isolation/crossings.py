@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.stacks.isolation.deployed import DeployedCell
     from tests.stacks.isolation.policies import Caller, Target
 
-AUTHORITY, ROLE = "AWS::ACMPCA::CertificateAuthority", "AWS::IAM::Role"
+AUTHORITY, ROLE, BUCKET = "AWS::ACMPCA::CertificateAuthority", "AWS::IAM::Role", "AWS::S3::Bucket"
 STATE, ROOT, ACM_MAY = (
     f"acm-pca:{action}"
     for action in ("DescribeCertificateAuthority", "GetCertificateAuthorityCertificate", "ListPermissions")
@@ -74,6 +74,16 @@ OF_PRIVATE_CA = (
     ),
 )
 """What crosses besides where meshcert has certificates issued itself."""
+LISTS = (
+    Crossing(
+        "peers are looked up in lists, and a deploy tells one that is missing",
+        ("*",),
+        BUCKET,
+        ("s3:GetObject", "s3:ListBucket"),
+        "RevocationLists*",
+    ),
+)
+"""What crosses besides where proxies read the revocation lists of another cell's CAs."""
 SHARED = Crossing("a share is with an account, and its roles need a policy of their own", ("*",), AUTHORITY, ISSUING)
 """What the owner's side alone may let in."""
 MAY_BE_DONE_ACROSS = {"servicediscovery:discoverinstances", "servicediscovery:discoverinstancesrevision"}

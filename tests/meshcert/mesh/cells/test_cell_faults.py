@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshcert.mesh import read_mesh
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, reading
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, LIST, LISTED, SHARED, reading
 from tests.meshcert.mesh.mesh_slips import REMOVED, Slip, changed
 
 SLIPS = [
@@ -20,8 +20,27 @@ SLIPS = [
     Slip("cells.backend.namespace", "frontend.yelb.internal", "a VPC resolves one zone", "namespace of its own"),
     Slip("cells.backend.discovery", "dsn", "", ""),
     Slip("cells.frontend.region", "cn-north-1", "in another partition of AWS", "Write dns", "cells.backend.discovery"),
-    Slip("hierarchies.inner.revocation", "crl", "in the bucket of cell shared", "Remove it"),
 ]
+
+LISTS_AT = "hierarchies.inner.authority.lists"
+SLIPS_OF_LISTS = [
+    Slip("hierarchies.inner.revocation", "none", "nobody reads them", "revocation: crl", LISTS_AT),
+    Slip(LISTS_AT, [LIST, LIST], "writes 1 of them", "CELL=shared prints"),
+    Slip(LISTS_AT, ["s3://another-bucket/crl/a.crl"], "into the bucket meshcert-yelb-crl", ""),
+    Slip(LISTS_AT, ["https://pki.example/a.crl"], "", "", f"{LISTS_AT}[0]"),
+]
+
+
+@pytest.mark.parametrize("slip", SLIPS_OF_LISTS, ids=lambda slip: f"{slip.at}: {slip.problem}")
+def test_lists_are_those_that_their_cell_writes(slip: Slip) -> None:
+    """Others, or some of them, would refuse good peers or let revoked ones in."""
+    faults = reading(*DEPLOYED, *LISTED, (slip.at, slip.value)).faults
+
+    told = [(fault.place, fault.problem, fault.remedy) for fault in faults]
+    assert any(
+        place == (slip.place or slip.at) and slip.problem in problem and slip.remedy in remedy
+        for place, problem, remedy in told
+    ), told
 
 
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: f"{slip.at}: {slip.problem}")

@@ -17,7 +17,7 @@ from meshcert.mesh.cells.slices import (
     sharing,
 )
 from meshcert.proxy import ProxySettings, RemoteNamespace
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, YELB, mesh
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, LIST, LISTED, YELB, mesh
 from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
 
 
@@ -156,11 +156,29 @@ def test_who_trusts_without_being_signed_reads_alone() -> None:
 def test_a_cell_waits_for_the_cas_that_it_does_not_make() -> None:
     """Their ARNs are known after the first deploy."""
     assert {cell: missing_authorities(mesh(), cell) for cell in YELB["cells"]} == {
-        "shared": (),
-        "frontend": ("edge", "inner"),
-        "backend": ("inner",),
+        "shared": {},
+        "frontend": {"edge": "authority", "inner": "authority"},
+        "backend": {"inner": "authority"},
     }
-    assert [missing_authorities(mesh(*DEPLOYED), cell) for cell in YELB["cells"]] == [(), (), ()]
+    assert [missing_authorities(mesh(*DEPLOYED), cell) for cell in YELB["cells"]] == [{}, {}, {}]
+
+
+def test_a_cell_that_cannot_read_a_list_waits_and_is_never_without() -> None:
+    """The file says where the other cell's lists lie once that one's deploy has printed it."""
+    unread = mesh(*DEPLOYED, ("hierarchies.inner.revocation", "crl"))
+    read = mesh(*DEPLOYED, *LISTED)
+
+    assert [missing_authorities(unread, cell) for cell in YELB["cells"]] == [
+        {},
+        {"inner": "authority.lists"},
+        {"inner": "authority.lists"},
+    ]
+    assert [missing_authorities(read, cell) for cell in YELB["cells"]] == [{}, {}, {}]
+    for cell in ("frontend", "backend"):
+        theirs = in_cell(read, cell).hierarchies["inner"]
+        assert theirs.existing
+        assert (theirs.existing.lists, theirs.writes_lists) == ((LIST,), True)
+    assert in_cell(read, "shared").hierarchies["inner"].existing is None
 
 
 def test_a_call_over_the_border_is_let_out_and_in_by_address() -> None:

@@ -25,6 +25,12 @@ DEPLOYED = tuple(
     (f"hierarchies.{name}.authority", {"arn": arn, "root": f"{name}.pem"}) for name, arn in AUTHORITIES.items()
 )
 """What the file says after the first deploy of the shared cell."""
+LIST = f"s3://meshcert-yelb-crl-{SHARED}-eu-west-1/crl/{AUTHORITIES['inner'][-36:]}.crl"
+LISTED = (
+    ("hierarchies.inner.revocation", "crl"),
+    ("hierarchies.inner.authority", {"arn": AUTHORITIES["inner"], "root": "inner.pem", "lists": [LIST]}),
+)
+"""The same of revocation lists, of one hierarchy."""
 
 
 def text(*changes: tuple[str, object]) -> bytes:
@@ -38,7 +44,8 @@ def text(*changes: tuple[str, object]) -> bytes:
         if value is REMOVED:
             del at[last]
         else:
-            at[last] = value
+            # Another change may lead into it.
+            at[last] = copy.deepcopy(value)
     return yaml.safe_dump(values, sort_keys=False).encode()
 
 

@@ -1,0 +1,75 @@
+"""The account with the CAs is gone: its cells cannot renew and say so, everything else goes on; others see nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshcert.errors import AccessDenied
+from meshcert.lifecycle.deciding.findings import Kind
+from tests.meshcert.lifecycle.runs import due, failing, kinds
+from tests.meshcert.lifecycle.world import DAY, ROOT
+from tests.meshcert.lifecycle.world import LifecycleWorld as World
+
+GONE = failing({"not_after"}, AccessDenied("acm-pca:GetCertificateAuthorityCertificate", ROOT, "AccessDeniedException"))
+"""Nobody shares the CA any more, so even its certificate is denied."""
+OF_ITS_CA = {Kind.CA_MISSING, Kind.CA_AGEING, Kind.CA_TOO_SHORT}
+
+
+@pytest.fixture
+def cell() -> World:
+    """A cell whose CA another account shares, for now."""
+    return World()
+
+
+def test_renewals_fail_and_are_told_while_what_is_served_goes_on(cell: World) -> None:
+    """Nothing is said of the CA that nobody knows, nothing is taken back; when it is shared again, it heals alone."""
+    served = cell.served
+    cell.acm.permitted = False
+    due(cell)
+
+    cell.look(around=GONE)
+    for _ in range(30):
+        cell.tick(GONE)
+    found = kinds(cell.look(around=GONE))
+    cell.pass_time(DAY)
+
+    assert {Kind.RENEWAL_FAILING, Kind.AWS_DENIED} <= found
+    assert not found & OF_ITS_CA
+    assert (cell.served, cell.last_good, cell.quarantined) == (served, *served, "")
+    cell.acm.permitted = True
+    cell.settle(within=4 * DAY)
+    assert cell.served == {cell.issued} != served
+    assert kinds(cell.look()) == set()
+
+
+def test_a_bad_version_goes_back_without_the_account_of_the_cas(cell: World) -> None:
+    """A rollback moves labels and deploys services, all of them the cell's own."""
+    (good,) = cell.served
+    cell.pass_time(30 * DAY)
+    cell.look("renew", message="m1")
+    cell.settle()
+    (bad,) = cell.served
+    cell.acm.permitted = False
+
+    cell.look("rollback", message="m2", reason="peers refuse it", around=GONE)
+    for _ in range(30):
+        cell.tick(GONE)
+
+    assert bad != good
+    assert (cell.served, cell.quarantined) == ({good}, bad)
+
+
+def test_another_cell_is_renewed_meanwhile(cell: World) -> None:
+    """It has its own tables, functions and certificates, and asks the first one nothing."""
+    other = World()
+    before = other.served
+    cell.acm.permitted = False
+    for each in (cell, other):
+        due(each)
+
+    cell.look(around=GONE)
+    other.look()
+    other.settle()
+
+    assert other.served == {other.issued} != before
+    assert kinds(other.look()) == set()
