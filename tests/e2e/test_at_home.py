@@ -20,7 +20,7 @@ from evidence.fixtures.account_at_home import (
 )
 from evidence.fixtures.moving_mesh import DNS, PROVEN_WITHIN_S, SERVICES
 from local.cdk import app_context
-from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
+from local.demo.scene import ANSWER, GATEWAY, TELLER
 from local.gateway_client import Gateway
 from local.policy import act_on
 from local.running_aws import LocalAws
@@ -30,12 +30,13 @@ from meshcert import naming
 from meshcert.lifecycle.policy import Policy
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
 from tests.e2e.terminal import OperatorTerminal
-from tests.stacks.synthesis import CONTEXT
+from tests.stacks.synthesis import CONTEXT, ROOT
 from tools import verify_aws
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+APPLICATION = ROOT / "examples" / "color" / "application.yaml"
 BATCH = "batch"
 """An identity that no service presents."""
 IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
@@ -70,13 +71,25 @@ def serves_newest(mesh: RunningMesh, name: str) -> bool:
     return mesh.served_by_all(name) == {mesh.serial_of(name, mesh.current_version(name))}
 
 
+def require_application_as_before(mesh: RunningMesh, token: str) -> None:
+    """What the example says of the teller's container and of its service is what runs."""
+    ecs, cluster = mesh.client("ecs"), naming.cluster(mesh.name)
+    (service,) = ecs.describe_services(cluster=cluster, services=[TELLER], include=["TAGS"])["services"]
+    task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    (application,) = (each for each in task["containerDefinitions"] if "secrets" in each)
+    assert application["secrets"] == [{"name": "API_TOKEN", "valueFrom": token}]
+    assert (application["command"], application["user"]) == (["-u", "app.py"], "10001:10001")
+    assert (service["desiredCount"], service["deploymentConfiguration"]["maximumPercent"]) == (1, 300)
+    assert {"key": "team", "value": "colors"} in service["tags"]
+
+
 @pytest.mark.timeout(600)
 def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Three CAs: a short-lived root, an issuing CA whose root is in no account, and one below a root of this account.
 
     The first and the last sign for Private CA, the other for ACM. Nothing is made of what was there but ACM's
-    permission, on the CA for which the file says so.
+    permission, on the CA for which the file says so. The teller keeps its command, its secret, its policy, its scaler.
     """
     monkeypatch.setattr("stacks.identities.ROOT", tmp_path)
     monkeypatch.setattr("tools.aws_checks.existing_authorities.ROOT", tmp_path)
@@ -89,7 +102,9 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
             TELLER: make_issuing_ca(aws),
             BATCH: make_lower_ca(aws),
         }
-        values = yaml.safe_load(MUTUAL.read_text())
+        values = yaml.safe_load(APPLICATION.read_text())
+        token = aws.client("secretsmanager").create_secret(Name="color/token", SecretString="not told")["ARN"]
+        values["services"][TELLER]["application"]["secrets"]["API_TOKEN"] = token
         values["network"], values["mesh"]["namespace_id"] = home.network(), home.namespace
         key = aws.client("kms").create_key()["KeyMetadata"]
         values["mesh"]["secrets_key"] = key["Arn"]
@@ -120,6 +135,7 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         made = mesh.client("cloudformation").list_stack_resources(StackName="color-pki")["StackResourceSummaries"]
         permitted = aws.client("acm-pca").list_permissions(CertificateAuthorityArn=cas[TELLER].arn)["Permissions"]
         ranges = mesh.client("ec2").describe_vpcs()["Vpcs"]
+        require_application_as_before(mesh, token)
         secrets = mesh.client("secretsmanager")
         under_it = {secrets.describe_secret(SecretId=naming.identity_secret("color", name))["KmsKeyId"] for name in cas}
         issued = aws.control("GET", "/_local/acm-pca/issued")

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.fixtures.attached_services import counts, join_and_leave, own_services
+from evidence.fixtures.own_services import SERVICES
+from meshcert import naming
 from meshcert.mesh import load_mesh
+from tests.e2e.grants import Grant, Role, SidecarRole, unused
+from tests.e2e.terminal import OperatorTerminal
 from tools.aws_checks import attached
 from tools.aws_checks.account import Account
 from tools.aws_checks.deployment import Deployment
@@ -37,13 +41,17 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
 
     Both join while they are asked. Certificates are renewed, one goes bad and back, and the mesh file goes from
     PERMISSIVE to STRICT without a deployment of their owners; ``make verify-aws`` finds the sidecars as they are
-    printed, and the ways past them. The benchmark ``attached`` does more of it.
+    printed, and the ways past them. What they take in rights is used. The benchmark ``attached`` does more of it.
     """
     found: dict[tuple[str, str], tuple[Verdict, str]] = {}
+    granted: list[tuple[Role, set[Grant]]] = []
 
-    asked = join_and_leave(
-        own, rotations=1, rolled_back=["stock"], say=print, when_strict=lambda: found.update(verified(own))
-    )
+    def look() -> None:
+        found.update(verified(own))
+        granted.extend(taken(own))
+        assert OperatorTerminal(own.aws, "shop").run("status", "--json").document["identities"]
+
+    asked = join_and_leave(own, rotations=1, rolled_back=["stock"], say=print, when_strict=look)
 
     assert {name: each.failures for name, each in asked.items()} == {"orders": (), "stock": ()}
     assert min(each.fewest for each in asked.values()) >= ENOUGH
@@ -54,6 +62,22 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
         verdict, said = found["strict-effective", name]
         assert verdict is Verdict.CONTRADICTED, said
         assert all(words in said for words in ("STRICT is not effective", "admits 172.16.0.0/16", "target group")), said
+    assert {role.owner for role, _ in granted} == {naming.RENEWAL_ROLE, naming.OPERATOR_ROLE, *SERVICES}
+    left = {(role.owner, each.action) for role, held in granted for each in unused(held, role.decisions())}
+    # Operators ask where a deployment is under way (tests/e2e/test_rights.py).
+    assert left <= {(naming.OPERATOR_ROLE, "ecs:ListServiceDeployments")}
+
+
+def taken(own: OwnServices) -> Iterator[tuple[Role, set[Grant]]]:
+    """All rights of the sidecars, and those that the lifecycle and operators have on these services and settings."""
+    about = (":service/own/", ":task/own/", f":table/{naming.routes_table('shop')}")
+    for owner in (naming.RENEWAL_ROLE, naming.OPERATOR_ROLE):
+        role = Role(own.aws, "shop", owner)
+        yield role, {grant for grant in role.grants() if any(part in grant.resource for part in about)}
+    for name in SERVICES:
+        sidecar = SidecarRole(own.aws, "shop", name)
+        assert sidecar.decisions()
+        yield sidecar, sidecar.grants()
 
 
 def verified(own: OwnServices) -> dict[tuple[str, str], tuple[Verdict, str]]:

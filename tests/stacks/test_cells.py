@@ -228,7 +228,11 @@ def test_a_cell_reads_the_lists_of_the_cas_that_it_trusts_in_their_owners_bucket
 
     assert not resources(listed["yelb-backend-pki"], "AWS::S3::Bucket")
     for found in (of_tasks, of_deploy):
-        read = [each for each in found if "s3:GetObject" in each["Action"] and "meshcert-yelb-crl" in json.dumps(each)]
+        read = [
+            each
+            for each in found
+            if "s3:GetObject" in each.get("Action", ()) and "meshcert-yelb-crl" in json.dumps(each)
+        ]
         assert read
         assert all(json.dumps(each["Resource"]).endswith(f':s3:::{object_of_it}"]]}}') for each in read)
     (bundle,) = resources(listed["yelb-backend-identities"], "Custom::MeshcertTrustBundle")

@@ -16,7 +16,7 @@ from local.aws.fargate.services.scheduler import SCALED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SERVICE = "AWS::ECS::Service"
+_SERVICE, _TASK_DEFINITION = "AWS::ECS::Service", "AWS::ECS::TaskDefinition"
 # Free-form keys: what stands below these in a template is data, not property names.
 _VERBATIM = frozenset({"Options", "DockerLabels", "DriverOpts", "Labels"})
 _STEADY_STATE_DEADLINE_S = 600.0
@@ -24,8 +24,10 @@ _LOOK_AGAIN_S = 0.1
 
 
 def install() -> None:
-    """Replace MiniStack's provisioners, which drop nested properties and do not wait for a service to become steady."""
+    """Replace MiniStack's provisioners: they drop nested properties, misspell volumes, and do not wait."""
     hooks.replace(provisioners, "_normalize_container_defs", camel_case)
+    hooks.wrap(provisioners, "_ecs_task_def_create", _with_volumes)
+    provisioners._RESOURCE_HANDLERS[_TASK_DEFINITION]["create"] = provisioners._ecs_task_def_create
     for operation, replacement in (("create", _create), ("update", _update), ("delete", _delete)):
         hooks.require(provisioners, f"_ecs_service_{operation}")
         provisioners._RESOURCE_HANDLERS[_SERVICE][operation] = replacement
@@ -51,6 +53,13 @@ def camel_case(value: Any, *, verbatim: bool = False) -> Any:
             for name, item in value.items()
         }
     return value
+
+
+def _with_volumes(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """MiniStack keeps a task definition's volumes in the template's spelling, in which no task finds them."""
+    return lambda logical_id, properties, stack: inner(
+        logical_id, {**properties, "Volumes": camel_case(properties.get("Volumes") or [])}, stack
+    )
 
 
 def _or_service(inner: Callable[[str], bool]) -> Callable[[str], bool]:
