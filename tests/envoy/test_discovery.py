@@ -201,6 +201,7 @@ def test_tasks_that_still_start_fail_no_request(
     assert {answers(edge) for _ in range(20 * TASKS_TRIED)} == set(ready)
 
 
+@both_deliveries
 def test_a_task_that_started_slowly_is_not_left_out_when_the_next_one_starts(
     start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str]
 ) -> None:

@@ -17,6 +17,7 @@ from local.gateway_client import Gateway, SteadyClient
 from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
+from meshcert.contract.discovery import CALLERS_LEARN_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,8 @@ def test_a_ca_is_replaced_in_three_deploys_and_then_a_certificate_revoked(
         mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", mesh.trust_bundle(GATEWAY)
     )
     old_root, old_leaf = _roots(mesh, TELLER), mesh.serial(TELLER)
+    # The gateway may have been there first: it learns of the teller's task when it asks Cloud Map the next time.
+    wait_until(lambda: _answers(gateway), "the first answer", within_s=CALLERS_LEARN_S)
 
     with SteadyClient(gateway, ANSWER, aws.requests_seen) as client:
         with pytest.raises(DeploymentFailed, match="Do it in three"):
