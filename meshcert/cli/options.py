@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from meshcert.contract.environment import MESH
+from meshcert.contract.environment import MESH, PROFILES
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.mesh.naming import NAME
@@ -198,9 +198,9 @@ profiles_option = click.option(
     "--profile",
     "profiles",
     multiple=True,
-    envvar="MESHCERT_PROFILES",
+    envvar=PROFILES,
     metavar="CELL=NAME",
-    help="Of --all-cells: the AWS profile for a cell, once for each, or several in MESHCERT_PROFILES with spaces "
+    help=f"Of --all-cells: the AWS profile for a cell, once for each, or several in {PROFILES} with spaces "
     "between; left out: the environment's credentials.",
 )
 offline_option = click.option(

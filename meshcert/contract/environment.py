@@ -32,6 +32,9 @@ APPLICATION_PORT = "MESHCERT_APPLICATION_PORT"
 HEALTH_CHECK_PATH = "MESHCERT_HEALTH_CHECK_PATH"
 """Of the readiness container: the path that is asked for; empty if a TCP connection is enough."""
 
+PROFILES = "MESHCERT_PROFILES"
+"""Of ``meshcert status --all-cells``: ``CELL=NAME`` of AWS profiles, with spaces between."""
+
 METADATA_URI = "ECS_CONTAINER_METADATA_URI_V4"
 """Amazon ECS sets it: where a container finds its task's metadata."""
 

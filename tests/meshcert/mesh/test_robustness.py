@@ -49,7 +49,7 @@ def with_value(path: Way, value: object) -> bytes:
 
 
 OPTIONAL = {"tls", "validation", "certificate", "client_policy", "application", "subject_alternative_names"}
-OPTIONAL |= {"organization", "organizational_unit"}
+OPTIONAL |= {"organization", "organizational_unit", "poll_interval_s"}
 
 
 def wrong_values() -> Iterator[tuple[Way, object]]:
