@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshcert.deploying.existing_authorities import (
+    begins_with,
     read_existing,
     refuse_exchanged_root,
     refuse_unshared,
@@ -169,8 +170,9 @@ def _deploy_bundle(event: Event, deployment: Deployment) -> ExportResult:
     refuse_exchanged_root(order.hierarchy, event, deployment.table)
     if wanted := read_existing(properties):
         authorities, clock = deployment.authorities, deployment.sources.clock
+        is_new = begins_with(wanted, event, deployment.table)
         try:
-            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
+            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock, is_new=is_new))
         except AccessDenied as denied:
             refuse_unshared(wanted, order.secret_id, denied)
     try:

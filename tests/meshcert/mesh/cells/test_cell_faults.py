@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from meshcert.mesh import read_mesh
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, LIST, LISTED, SHARED, reading
+from tests.meshcert.mesh.cells.yelb import (
+    AUTHORITIES,
+    BACKEND,
+    DEPLOYED,
+    FRONTEND,
+    LIST,
+    LISTED,
+    SHARED,
+    YELB,
+    reading,
+)
 from tests.meshcert.mesh.mesh_slips import REMOVED, Slip, changed
 
 SLIPS = [
@@ -139,3 +149,26 @@ def test_a_role_is_for_whom_it_can_trust_and_who_can_ask_there() -> None:
         "cell frontend, which calls appserver, reaches the APIs of eu-central-1 alone (egress: endpoints)"
     ]
     assert told(*apart, ("cells.backend.discovery", "dns")) == told(apart[0]) == []
+
+
+def test_a_role_has_room_for_the_accounts_of_its_callers() -> None:
+    """More than some 18 are told before a deploy, not by IAM in the middle of one."""
+
+    def told(accounts: int) -> list[tuple[str, str]]:
+        changes: list[tuple[str, object]] = [("virtual_nodes.appserver.listeners[0].tls.validation", REMOVED)]
+        for n in range(accounts):
+            cell = {**YELB["cells"]["frontend"], "account": str(100_000_000_000 + n), "namespace": f"f{n}.internal"}
+            changes += [
+                (f"cells.f{n}", {**cell, "network": {"cidr": f"10.{100 + n}.0.0/16"}}),
+                (f"services.ui{n}", {**YELB["services"]["ui"], "cell": f"f{n}", "virtual_node": f"ui{n}"}),
+                (f"virtual_nodes.ui{n}", {**YELB["virtual_nodes"]["ui"], "listeners": plain, "backends": calls}),
+            ]
+        return [(fault.place, fault.problem) for fault in reading(*changes).faults]
+
+    plain = [{"port_mapping": {"port": 9443, "protocol": "http"}}]
+    calls = [{"virtual_node": "appserver", "client_policy": {"tls": {"validation": {"trust": {"hierarchy": "inner"}}}}}]
+    assert told(16) == []
+    ((place, problem),) = told(24)
+    assert place == "cells.backend.discovery"
+    assert "callers in 25 accounts" in problem
+    assert problem.endswith("characters: IAM takes 2,048")
