@@ -2,8 +2,9 @@
 The CDK app: one mesh file becomes four stacks and two more for each shard, or up to four in each of its cells.
 
 Context (``cdk deploy -c name=value``): ``mesh`` (path of the mesh file), ``architecture`` (``arm64`` or ``x86_64``) and
-``python`` (the functions' Python, for example ``3.13``; with ``any-python`` one that Lambda may not have). Nothing is
-looked up: synthesis is offline and the same everywhere.
+``python`` (the functions' Python, for example ``3.13``; with ``any-python`` one that Lambda may not have), and
+``callers_one_by_one`` (services whose callers all keep rules of their own). Nothing is looked up: synthesis is offline
+and the same everywhere.
 """
 
 from __future__ import annotations

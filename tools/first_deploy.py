@@ -10,8 +10,8 @@ nothing is made. A later deploy is not kept from anything: somebody else may hav
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
 A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
-no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; and if it would delete log
-groups without a word (:mod:`tools.refused_moves`).
+no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; if it would shut out
+callers of a service that many call; and if it would delete log groups without a word (:mod:`tools.refused_moves`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
@@ -38,6 +38,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
+from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
 from meshcert.mesh.stacks.shards import SHARDED
 from meshcert.printable import printable
 from tools import verify_aws
@@ -128,11 +129,13 @@ class _Deploy:
         file: The mesh file.
         mesh: What stands in it.
         profile: A profile of the AWS configuration; None for the current credentials.
+        one_by_one: The services whose callers it lets in one by one, however many they are.
     """
 
     file: Path
     mesh: Mesh
     profile: str | None
+    one_by_one: frozenset[str] = frozenset()
 
     @cached_property
     def is_first(self) -> bool | None:
@@ -155,7 +158,8 @@ class _Deploy:
         identities = None
         with suppress(ClientError, BotoCoreError):
             identities = client.get_template(StackName=f"{self.mesh.name}-identities")["TemplateBody"]
-        return list(refused_moves(self.mesh, Made.of(services, outputs, identities, self._sharded(client))))
+        made = Made.of(services, outputs, identities, self._sharded(client))
+        return list(refused_moves(self.mesh, made, self.one_by_one))
 
     def _sharded(self, client: Any) -> dict[str, Any]:
         """The templates of the stacks that hold services or identities; empty if AWS does not say."""
@@ -254,7 +258,7 @@ def _known(command: Sequence[str]) -> _Deploy | None:
     """What its command line says of a deploy; None if the mesh file cannot be read, which is the deploy's to tell."""
     try:
         options = _options(command)
-        return _Deploy(Path(options.mesh), load_mesh(Path(options.mesh)), options.profile)
+        return _Deploy(Path(options.mesh), load_mesh(Path(options.mesh)), options.profile, options.one_by_one)
     except (argparse.ArgumentError, MeshInvalid):
         return None
 
@@ -267,6 +271,7 @@ def _options(command: Sequence[str]) -> argparse.Namespace:
     options, _ = parser.parse_known_args(list(command))
     given = dict(each.split("=", 1) for each in options.context if "=" in each)
     options.mesh = given.get("mesh", "mesh.yaml")
+    options.one_by_one = one_by_one(given.get(ONE_BY_ONE))
     return options
 
 

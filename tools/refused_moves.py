@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from meshcert import naming
 from meshcert.deploying.custom_resource import IDENTITY_TYPE
 from meshcert.deploying.settings import SETTINGS_TYPE
+from meshcert.mesh.edges.callers import MOST_ONE_BY_ONE, ONE_BY_ONE, callers
 from meshcert.mesh.stacks.shards import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.services import DeclaredService
 
 _BESIDE = (
     "A mesh does not move: make a second one beside it, with a name of its own, and move callers over "
@@ -50,6 +52,7 @@ class Made(NamedTuple):
         secrets_key: ARN of the key of yours that the secrets are under; empty if it was made, None if it is not known.
         homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
             and its own name.
+        sharing: The services whose tasks have the security group that callers share besides their own.
     """
 
     kinds: frozenset[str]
@@ -57,6 +60,7 @@ class Made(NamedTuple):
     log_groups: frozenset[str] = frozenset()
     secrets_key: str | None = None
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
+    sharing: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -88,11 +92,17 @@ class Made(NamedTuple):
             frozenset(name for name in names if isinstance(name, str)),
             None if identities is None else _secrets_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
+            frozenset(name for template in (others or {}).values() for name in _sharing(template)),
         )
 
 
-def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
-    """Each change that cannot be carried out, with the way that can."""
+def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> Iterator[str]:
+    """
+    Each change that cannot be carried out, with the way that can.
+
+    Args:
+        one_by_one: The services whose callers this deploy lets in one by one, however many they are.
+    """
     for place, is_yours, kind, what in (
         ("network.existing", bool(mesh.network.existing), "AWS::EC2::VPC", "VPC"),
         ("mesh.namespace_id", bool(mesh.about.namespace_id), "AWS::ServiceDiscovery::PrivateDnsNamespace", "namespace"),
@@ -123,6 +133,7 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
                 '(docs/trust.md, "Replace a CA in three deploys")'
             )
     yield from _moves_between_stacks(mesh, made)
+    yield from _callers_shut_out(mesh, made, one_by_one)
 
 
 def _homes(stack: str, template: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
@@ -141,12 +152,43 @@ def _moves_between_stacks(mesh: Mesh, made: Made) -> Iterator[str]:
             if home not in {None, wanted}:
                 moved.setdefault((str(home), wanted), []).append(name)
     for (home, wanted), names in moved.items():
-        told = ", ".join(names[:_MOST_TOLD]) + (f" and {len(names) - _MOST_TOLD} more" if names[_MOST_TOLD:] else "")
         yield (
-            f"shards: {told}: deployed by the stack {mesh.name}-{home}, and this has {mesh.name}-{wanted} make it. A "
-            "stack cannot hand over what it has made, and names are taken until it is gone: name in shards what is not "
-            'deployed yet, and leave the others where they are (docs/mesh-file.md, "Shards")'
+            f"shards: {_some(names)}: deployed by the stack {mesh.name}-{home}, and this has {mesh.name}-{wanted} make "
+            "it. A stack cannot hand over what it has made, and names are taken until it is gone: name in shards what "
+            'is not deployed yet, and leave the others where they are (docs/mesh-file.md, "Shards")'
         )
+
+
+def _sharing(template: Mapping[str, Any]) -> Iterator[str]:
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::ECS::Service":
+            properties = resource["Properties"]
+            network = properties.get("NetworkConfiguration", {}).get("AwsvpcConfiguration", {})
+            if len(network.get("SecurityGroups", ())) > 1:
+                yield properties["ServiceName"]
+
+
+def _callers_shut_out(mesh: Mesh, made: Made, one_by_one: Collection[str]) -> Iterator[str]:
+    """Callees whose stack may be deployed before that of callers, which do not have the group that it lets in."""
+    calls = {(call.caller, mesh.service_of(call.node)) for call in mesh.calls() if mesh.is_run(call.node)}
+    for callee, count in callers(mesh).items():
+        home = made.homes.get(("services", callee))
+        out = sorted(
+            name
+            for name, service in mesh.services.items()
+            if (_proxy(service), callee) in calls
+            and name not in made.sharing
+            and made.homes.get(("services", name), home) != home
+            and not service.attached
+        )
+        if home and out and count > MOST_ONE_BY_ONE and callee not in one_by_one:
+            yield (
+                f"services.{callee}: {count} services call it, and above {MOST_ONE_BY_ONE} it lets in no more than the "
+                f"security group that they share, which tasks of {_some(out)} do not have yet. Stacks are deployed in "
+                "any order, and these would be shut out meanwhile. Deploy once without new callers of it and with "
+                f'ARGS="-c {ONE_BY_ONE}={callee}", which gives them the group, and then without that '
+                '(docs/mesh-file.md, "Many callers")'
+            )
 
 
 def _secrets_key(identities: Mapping[str, Any]) -> str | None:
@@ -160,6 +202,16 @@ def _secrets_key(identities: Mapping[str, Any]) -> str | None:
 
 def _key(arn: str) -> str:
     return arn or "a key that a deploy makes"
+
+
+def _proxy(service: DeclaredService) -> str:
+    """The place of what a service runs in the mesh file."""
+    node, gateway = service.virtual_node, service.virtual_gateway
+    return f"virtual_nodes.{node}" if node else f"virtual_gateways.{gateway}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_TOLD]) + (f" and {len(names) - _MOST_TOLD} more" if names[_MOST_TOLD:] else "")
 
 
 def root_output(hierarchy: str) -> str:

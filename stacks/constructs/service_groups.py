@@ -10,7 +10,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
+from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, ONE_BY_ONE, callers, one_by_one
 from stacks.shards import scope_of_part
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class ServiceGroups(Construct):
         self._home = scope
         self._known: dict[tuple[str, str], ec2.ISecurityGroup] = {}
         self._callers = callers(mesh)
+        self._one_by_one = one_by_one(scope.node.try_get_context(ONE_BY_ONE))
         # With shards always: this stack is updated before those whose tasks still have the group.
         if mesh.shards or any(count > JOINED_FROM for count in self._callers.values()):
             self._make_shared()
@@ -106,7 +107,7 @@ class ServiceGroups(Construct):
         """
         count = self._callers[callee]
         own, attached = self.of(caller, stack), self._mesh.services[caller].attached
-        if attached or count <= JOINED_FROM:
+        if attached or count <= JOINED_FROM or callee in self._one_by_one:
             return [own]
         return [self._shared_in(stack), *([] if count > MOST_ONE_BY_ONE else [own])]
 

@@ -57,6 +57,22 @@ def test_many_callers_are_let_in_by_the_group_that_they_share(
         assert len(templates.by_stack[stack]["Resources"]) == counted, stack
 
 
+def test_for_one_deploy_they_get_the_group_and_their_rules_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no caller is shut out, whichever shard is deployed first."""
+    monkeypatch.setattr(service_groups, "JOINED_FROM", 0)
+    monkeypatch.setattr(service_groups, "MOST_ONE_BY_ONE", 0)
+
+    templates = synthesise(tmp_path / "out", callers_one_by_one="colorteller", numbers=[0, 0])
+
+    (gateway,) = (
+        each for each in templates.resources("AWS::ECS::Service") if each.properties["ServiceName"] == "colorgateway"
+    )
+    assert len(gateway.properties["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"]) == 2
+    assert _admitted(templates) == ["own"]
+
+
 def test_rules_have_room_in_a_group() -> None:
     """For those that are not for callers, too; and whoever joins has time to, before the rules of each one go."""
     assert callers.JOINED_FROM + 1 <= callers.MOST_ONE_BY_ONE < 60

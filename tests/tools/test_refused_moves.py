@@ -207,10 +207,46 @@ def test_what_is_deployed_moves_into_no_shard_and_out_of_none(shards: dict[str, 
     assert all(sentence in move for sentence, move in zip(told, moves, strict=True))
 
 
+CALLED = {("services", "colorgateway"): "services-front", ("services", "colorteller"): "services-back"}
+
+
+@pytest.mark.parametrize(
+    ("most", "deployed", "one_by_one", "told"),
+    [
+        (0, OWN._replace(homes=CALLED), [], 1),
+        (1, OWN._replace(homes=CALLED), [], 0),
+        (0, OWN._replace(homes=CALLED, sharing=frozenset({"colorgateway"})), [], 0),
+        (0, OWN._replace(homes=CALLED), ["colorteller"], 0),
+        (0, OWN._replace(homes=dict.fromkeys(CALLED, "services-back")), [], 0),
+        (0, OWN._replace(homes={("services", "colorteller"): "services-back"}), [], 0),
+        (0, OWN._replace(homes={("services", "colorgateway"): "services-front"}), [], 0),
+    ],
+    ids=["another stack", "few", "share the group", "one by one", "one stack", "new callers", "a new callee"],
+)
+def test_callers_have_the_shared_group_before_it_alone_is_let_in(
+    most: int, deployed: Made, one_by_one: list[str], told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stacks are deployed in any order; the way that works is in the sentence."""
+    monkeypatch.setattr("tools.refused_moves.MOST_ONE_BY_ONE", most)
+    mesh = declared(("shards", {"front": ["colorgateway"], "back": ["colorteller"]}))
+
+    moves = list(refused_moves(mesh, deployed, one_by_one))
+
+    shut_out = [move for move in moves if move.startswith("services.colorteller: 1 services call it")]
+    assert len(shut_out) == told
+    assert all("tasks of colorgateway" in move for move in shut_out)
+    assert all('ARGS="-c callers_one_by_one=colorteller"' in move for move in shut_out)
+
+
 def test_a_stack_says_which_services_and_identities_it_has_made() -> None:
-    """Those of the user's by their settings."""
+    """Those of the user's by their settings; and which tasks have a second security group."""
+
+    def groups(number: int) -> dict[str, Any]:
+        return {"AwsvpcConfiguration": {"SecurityGroups": ["sg"] * number}}
+
     resources = {
-        "A": {"Type": "AWS::ECS::Service", "Properties": {"ServiceName": "a"}},
+        "A": {"Type": "AWS::ECS::Service", "Properties": {"ServiceName": "a", "NetworkConfiguration": groups(1)}},
+        "E": {"Type": "AWS::ECS::Service", "Properties": {"ServiceName": "e", "NetworkConfiguration": groups(2)}},
         "B": {"Type": "Custom::MeshcertSettings", "Properties": {"Service": "b"}},
         "C": {"Type": "Custom::MeshcertIdentity", "Properties": {"Identity": "c"}},
         "D": {"Type": "AWS::EC2::SecurityGroup", "Properties": {}},
@@ -218,4 +254,6 @@ def test_a_stack_says_which_services_and_identities_it_has_made() -> None:
 
     found = Made.of({"Resources": {}}, frozenset(), others={"services-x": {"Resources": resources}})
 
-    assert found.homes == dict.fromkeys([("services", "a"), ("services", "b"), ("identities", "c")], "services-x")
+    names = [("services", "a"), ("services", "e"), ("services", "b"), ("identities", "c")]
+    assert found.homes == dict.fromkeys(names, "services-x")
+    assert found.sharing == {"e"}

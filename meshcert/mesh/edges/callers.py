@@ -17,7 +17,20 @@ the two numbers a caller has both, so that no caller is shut out while a mesh gr
 """
 
 
+ONE_BY_ONE = "callers_one_by_one"
+"""
+The key of the CDK's context with the services, between commas, whose callers are let in one by one all the same.
+
+For one deploy, in which the callers that a service has get the shared group: shards are deployed in any order.
+"""
+
+
 def callers(mesh: Mesh) -> Counter[str]:
     """The number of proxies that call each service that anybody calls."""
     calls = {(call.caller, mesh.service_of(call.node)) for call in mesh.calls() if mesh.is_run(call.node)}
     return Counter(callee for _, callee in calls)
+
+
+def one_by_one(context: object) -> frozenset[str]:
+    """The services of :data:`ONE_BY_ONE`; none if the context has no such key."""
+    return frozenset(context.split(",")) if isinstance(context, str) else frozenset()
