@@ -106,7 +106,7 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
         yield (
             f"mesh.secrets_key: secrets are under {_key(made.secrets_key)}, and this has "
             f"{_key(mesh.about.secrets_key)}: versions that tasks may have to go back to stay under the earlier one, "
-            f"and no task would start before its role has the other. {way}"
+            f"which their roles lose, and what is published before their roles have the other, no task can read. {way}"
         )
     groups = sorted(made.log_groups & {naming.log_group(mesh.name, service) for service in mesh.services})
     if groups and "group_per_service" not in mesh.logs.model_fields_set:

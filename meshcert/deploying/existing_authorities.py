@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from meshcert.deploying.refused_changes import known_row
 from meshcert.errors import AuthorityUnfit, Fault, RequestInvalid, RootInUse
-from meshcert.issuing.existing_authority import WantedAuthority, authority_faults, place_faults, unshared_fault
+from meshcert.issuing.existing_authority import (
+    WantedAuthority,
+    authority_faults,
+    is_denied_at_home,
+    place_faults,
+    unshared_fault,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,11 +125,11 @@ def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenie
 
     Raises:
         AuthorityUnfit: If the CA is another account's.
-        AccessDenied: ``denied``, if it is this account's own.
+        AccessDenied: ``denied``, if it is this account's own, or a policy of this account's denied it.
     """
     region, account = secret_id.split(":")[3:5]
     owner = wanted.arn.split(":")[4]
-    if owner == account:
+    if owner == account or is_denied_at_home(str(denied)):
         raise denied
     fault = unshared_fault(wanted, account, region)
     raise AuthorityUnfit(f"the CA {wanted.arn}", (fault,)) from denied

@@ -29,6 +29,13 @@ _HOW_TO_BE_ACTIVE = {
     "EXPIRED": "Have its owner reissue its certificate, or name another",
     "DELETED": "Have its owner restore it (acm-pca:RestoreCertificateAuthority), or name another",
 }
+_AT_HOME = (
+    "identity-based policy",
+    "permissions boundary",
+    "service control policy",
+    "session policy",
+    "VPC endpoint policy",
+)
 _HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 _PERMIT = "Write permit_acm: true beside its ARN, or have its owner call acm-pca:CreatePermission"
 
@@ -102,6 +109,17 @@ def place_faults(wanted: WantedAuthority, region: str) -> Iterator[Fault]:
             f"the CA is in {theirs}, and the mesh in {region}",
             f"Name a CA in {region}: a CA signs for its own region",
         )
+
+
+def is_denied_at_home(message: str) -> bool:
+    """
+    Whether a denial is of the caller's own account's making, and so says nothing about what another one shares.
+
+    Args:
+        message: AWS's, which names the kind of policy that decided, if it says any (IAM guide, "Troubleshoot access
+            denied error messages").
+    """
+    return any(policy in message for policy in _AT_HOME)
 
 
 def unshared_fault(wanted: WantedAuthority, account: str, region: str) -> Fault:
