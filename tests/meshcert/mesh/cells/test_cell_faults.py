@@ -180,14 +180,14 @@ def test_a_role_has_room_for_the_accounts_of_its_callers() -> None:
 def test_a_call_between_regions_goes_by_files_as_the_fault_says() -> None:
     """Its CAs are shared in their own region alone, so neither side can name the other's hierarchy."""
     far = {**YELB["hierarchies"]["inner"], "cell": "backend", "subject": {"organization": "Yelb far"}}
-    there = [("cells.backend.region", "ap-southeast-2"), ("hierarchies.far", far)]
+    there: list[tuple[str, object]] = [("cells.backend.region", "ap-southeast-2"), ("hierarchies.far", far)]
     there += [(f"identities.{name}.hierarchy", "far") for name in ("appserver", "redis", "postgres")]
     validation = "listeners[0].tls.validation.trust"
     there += [(f"virtual_nodes.{name}.{validation}", {"hierarchy": "far"}) for name in ("redis", "postgres")]
     there += [("virtual_nodes.appserver.backend_defaults.client_policy.tls.validation.trust", {"hierarchy": "far"})]
     both = ("virtual_nodes.ui.backends[0].client_policy.tls.validation.trust", f"virtual_nodes.appserver.{validation}")
     volumes = {"volumes": [{"container_path": "/keys", "efs": {"file_system_id": "fs-0123456789abcdef0"}}]}
-    files = [(f"services.{name}.proxy", volumes) for name in ("ui", "appserver")]
+    files: list[tuple[str, object]] = [(f"services.{name}.proxy", volumes) for name in ("ui", "appserver")]
     files += [(place, {"file": {"certificate_chain": "/keys/other.pem"}}) for place in both]
     joined = [("hierarchies.inner.also_trust", ["far"]), ("hierarchies.far.also_trust", ["inner"])]
 
