@@ -26,6 +26,10 @@ _BESIDE = (
     "A mesh does not move: make a second one beside it, with a name of its own, and move callers over "
     '(docs/mesh-file.md, "The network")'
 )
+_ROTATE = (
+    "For other key material, keep the key and have its owner rotate it (aws kms rotate-key-on-demand): its ARN stays, "
+    "and it decrypts what is there. "
+)
 _NAMED = {
     "AWS::ECS::Service": ("services", "ServiceName"),
     SETTINGS_TYPE: ("services", "Service"),
@@ -43,7 +47,7 @@ class Made(NamedTuple):
         kinds: The types of resources in the stack of the services.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
-        has_key: Whether the key of the secrets was made, too; None if that is not known.
+        secrets_key: ARN of the key of yours that the secrets are under; empty if it was made, None if it is not known.
         homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
             and its own name.
     """
@@ -51,7 +55,7 @@ class Made(NamedTuple):
     kinds: frozenset[str]
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
-    has_key: bool | None = None
+    secrets_key: str | None = None
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
 
     @classmethod
@@ -82,7 +86,7 @@ class Made(NamedTuple):
             frozenset(each["Type"] for each in resources),
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
-            None if identities is None else _has_key(identities),
+            None if identities is None else _secrets_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
         )
 
@@ -97,11 +101,12 @@ def refused_moves(mesh: Mesh, made: Made) -> Iterator[str]:
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:
             yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
-    if made.has_key is not None and made.has_key == bool(mesh.about.secrets_key):
+    if made.secrets_key is not None and made.secrets_key != mesh.about.secrets_key:
+        way = (_ROTATE if made.secrets_key and mesh.about.secrets_key else "") + _BESIDE
         yield (
-            f"mesh.secrets_key: secrets are under a key {'that a deploy has made' if made.has_key else 'of yours'}, "
-            f"and this {'names one of yours' if made.has_key else 'has one made'}: versions that tasks may have to go "
-            f"back to stay under the earlier one, which their roles lose. {_BESIDE}"
+            f"mesh.secrets_key: secrets are under {_key(made.secrets_key)}, and this has "
+            f"{_key(mesh.about.secrets_key)}: versions that tasks may have to go back to stay under the earlier one, "
+            f"which their roles lose, and what is published before their roles have the other, no task can read. {way}"
         )
     groups = sorted(made.log_groups & {naming.log_group(mesh.name, service) for service in mesh.services})
     if groups and "group_per_service" not in mesh.logs.model_fields_set:
@@ -144,9 +149,17 @@ def _moves_between_stacks(mesh: Mesh, made: Made) -> Iterator[str]:
         )
 
 
-def _has_key(identities: Mapping[str, Any]) -> bool:
-    """Whether the template of the identities' stack makes a key."""
-    return any(each["Type"] == "AWS::KMS::Key" for each in identities["Resources"].values())
+def _secrets_key(identities: Mapping[str, Any]) -> str | None:
+    """What the alias in the template of the identities' stack is for: a key of yours by its ARN, or the made one."""
+    for each in identities["Resources"].values():
+        if each["Type"] == "AWS::KMS::Alias":
+            target = each["Properties"]["TargetKeyId"]
+            return target if isinstance(target, str) else ""
+    return None
+
+
+def _key(arn: str) -> str:
+    return arn or "a key that a deploy makes"
 
 
 def root_output(hierarchy: str) -> str:

@@ -79,12 +79,16 @@ def run(arguments: WatcherArguments) -> int:
         return _run(arguments)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback, whose values could be secret
         from entrypoint.container.relay import relayed_log
-        from entrypoint.log import place_of
 
-        log = relayed_log(arguments.environ.get(LOG_LEVEL, ""))
-        log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
-        log.flush()
+        _tell(error, relayed_log(arguments.environ.get(LOG_LEVEL, "")))
         return exit_codes.INTERNAL
+
+
+def _tell(error: Exception, log: Log) -> None:
+    from entrypoint.log import place_of
+
+    log.error("internal-fault", error=type(error).__name__, place=place_of(error))
+    log.flush()
 
 
 def _run(arguments: WatcherArguments) -> int:
@@ -428,10 +432,7 @@ def _in_thread(run_server: Callable[[], Never], log: Log) -> Callable[[], object
         try:
             run_server()
         except Exception as error:  # noqa: BLE001  without this thread nobody gets anything: a new watcher has one
-            from entrypoint.log import place_of
-
-            log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
-            log.flush()
+            _tell(error, log)
             os._exit(exit_codes.INTERNAL)
 
     return lambda: _thread.start_new_thread(run, ())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
+from botocore.session import Session
 
 from meshcert import naming
 from meshcert.aws.audit_log import history
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from botocore.credentials import ReadOnlyCredentials
+
     from meshcert.federation.ports import FetchNote, StoredBundle
     from meshcert.identity import DeclaredAtOnce
     from meshcert.lifecycle.audit import AuditEntry
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
 _LOOKS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 # The verify function may run for 60 seconds, and must not be called twice.
 _CALLS = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=70)
+_SIGN_INS = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=10)
 
 
 class Remembered(Protocol):
@@ -142,19 +147,27 @@ class Account:
     files: Callable[[str, Collection[str]], Mapping[str, tuple[FileServed, ...]]] = lambda _service, _instances: {}
 
 
-def connect(mesh: str, environ: Mapping[str, str], profile: str = "") -> Account:
+def connect(
+    mesh: str, environ: Mapping[str, str], profile: str = "", signed_in: dict[str, ReadOnlyCredentials] | None = None
+) -> Account:
     """
-    Access to a mesh in the account and region of the environment's credentials. Makes no call to AWS.
+    Access to a mesh in the account and region of the environment's credentials. Makes no call to AWS but to sign in.
 
     Args:
         mesh: Name of the mesh.
         environ: ``AWS_REGION``, which boto3 itself does not read; and the renewal function's ``MESHCERT_POLICY_…``
             variables, if they were changed.
         profile: A profile of the AWS configuration, whose credentials come before the environment's; empty for none.
+        signed_in: The credentials of each profile so far. They are got here and never change, so a profile that asks
+            for an MFA code asks the thread that calls this, once. None: they are got at the first call to AWS, and
+            renewed.
 
     Raises:
         SettingsInvalid: If a ``MESHCERT_POLICY_…`` variable is not a number.
-        AwsRefused: If the environment has no region, or names a profile that does not exist.
+        AwsRefused: If the environment has no region, or names a profile that does not exist; with ``signed_in``, if
+            there are no credentials, too.
+        AccessDenied: With ``signed_in``, if the profile's role may not be assumed, or the code is wrong.
+        AwsUnavailable: With ``signed_in``, if AWS cannot be reached.
     """
     try:
         policy = Policy.from_environ(environ)
@@ -162,10 +175,27 @@ def connect(mesh: str, environ: Mapping[str, str], profile: str = "") -> Account
         fault = Fault(POLICY_PREFIX.removesuffix("_"), str(error), "Unset it")
         raise SettingsInvalid("the environment", (fault,)) from error
     with aws_errors("sign in", mesh):
-        session = boto3.Session(region_name=environ.get("AWS_REGION") or None, profile_name=profile or None)
+        configured = Session(profile=profile or None)
+        session = boto3.Session(region_name=environ.get("AWS_REGION") or None, botocore_session=configured)
         if not session.region_name:
             raise AwsRefused("sign in", mesh, "NoRegionError")
+        if signed_in is not None:
+            if profile not in signed_in:
+                signed_in[profile] = _sign_in(mesh, configured)
+            configured.set_credentials(*signed_in[profile][:3])
         return _connect(mesh, session, policy)
+
+
+def _sign_in(mesh: str, configured: Session) -> ReadOnlyCredentials:
+    configured.set_default_client_config(_SIGN_INS)
+    try:
+        credentials = configured.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials.get_frozen_credentials()
+    except EOFError as error:
+        # botocore asks with getpass, and there is no terminal.
+        raise AwsRefused("sign in", mesh, "MfaCodeMissing") from error
 
 
 def _connect(mesh: str, session: Any, policy: Policy) -> Account:

@@ -34,6 +34,7 @@ _CREDENTIALS = {
     "NoRegionError": ("no region", "Set AWS_REGION, for example AWS_REGION=eu-west-1"),
     "ProfileNotFound": ("AWS_PROFILE names no profile of yours", "`aws configure list-profiles` lists them"),
     **dict.fromkeys(("NoCredentialsError", "PartialCredentialsError"), ("no AWS credentials", _SIGN_IN)),
+    "MfaCodeMissing": ("a profile asks for an MFA code, and here is no terminal to type it at", _SIGN_IN),
     **dict.fromkeys(_EXPIRED, ("your AWS session has expired", _SIGN_IN)),
     **dict.fromkeys(
         (

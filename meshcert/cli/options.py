@@ -18,6 +18,8 @@ from meshcert.mesh.naming import NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from botocore.credentials import ReadOnlyCredentials
+
     from meshcert.cli.account import Account
     from meshcert.mesh import Mesh
 
@@ -75,6 +77,8 @@ class ChosenMesh:
         """
         A mesh over several accounts: its file, access to it in a region with a profile, and the profiles by cell.
 
+        Whoever opens it in a region signs in, if that profile has not yet; what is opened does not sign in again.
+
         Args:
             profiles: As typed, ``CELL=NAME``.
 
@@ -94,8 +98,10 @@ class ChosenMesh:
                 raise click.UsageError(f"--profile {each}: write CELL=NAME, once for a cell; there are {cells}")
             by_cell[cell] = profile
 
+        signed_in: dict[str, ReadOnlyCredentials] = {}
+
         def opened(region: str, profile: str) -> Account:
-            return self.opened(mesh.name, {**os.environ, "AWS_REGION": region}, profile)
+            return self.opened(mesh.name, {**os.environ, "AWS_REGION": region}, profile, signed_in)
 
         return mesh, opened, by_cell
 

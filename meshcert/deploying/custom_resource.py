@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshcert.deploying.existing_authorities import (
+    begins_with,
     read_existing,
     refuse_exchanged_root,
     refuse_unshared,
     require_fit,
 )
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
-from meshcert.deploying.named_lists import refuse_unreadable, require_readable
+from meshcert.deploying.named_lists import newly_named, refuse_unreadable, require_readable
 from meshcert.deploying.properties import read_identity, read_trust_bundle
 from meshcert.deploying.published_roots import refuse_unpublished_root
 from meshcert.deploying.refused_changes import (
@@ -45,7 +46,7 @@ from meshcert.errors import (
 from meshcert.identity import IssuerName
 from meshcert.publishing.export import ExportResult, Sources, export_identity
 from meshcert.publishing.replacement import certificate_declared
-from meshcert.publishing.trust_bundles import export_trust_bundle
+from meshcert.publishing.trust_bundles import export_trust_bundle, has_been_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -169,14 +170,17 @@ def _deploy_bundle(event: Event, deployment: Deployment) -> ExportResult:
     refuse_exchanged_root(order.hierarchy, event, deployment.table)
     if wanted := read_existing(properties):
         authorities, clock = deployment.authorities, deployment.sources.clock
+        is_new = begins_with(wanted, event, deployment.table)
         try:
-            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
+            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock, is_new=is_new))
         except AccessDenied as denied:
             refuse_unshared(wanted, order.secret_id, denied)
-    try:
-        _retry(deployment, lambda: require_readable(order, deployment.lists))
-    except AccessDenied as denied:
-        refuse_unreadable(order, denied)
+    lists = newly_named(order, event)
+    if lists and not _retry(deployment, lambda: has_been_current(order, deployment.sources)):
+        try:
+            _retry(deployment, lambda: require_readable(order, lists, deployment.lists))
+        except AccessDenied as denied:
+            refuse_unreadable(order, lists, denied)
     return _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
 
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from meshcert.deploying.refused_changes import known_row
 from meshcert.errors import AuthorityUnfit, Fault, RequestInvalid, RootInUse
-from meshcert.issuing.existing_authority import WantedAuthority, authority_faults, place_faults, unshared_fault
+from meshcert.issuing.existing_authority import (
+    WantedAuthority,
+    authority_faults,
+    is_denied_at_home,
+    place_faults,
+    unshared_fault,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,12 +78,29 @@ def read_existing(properties: Mapping[str, Any]) -> WantedAuthority | None:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", (fault,)) from None
 
 
-def require_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAuthorities, clock: Clock) -> None:
+def begins_with(wanted: WantedAuthority, event: Mapping[str, Any], table: IdentityTable) -> bool:
+    """
+    Whether a trust bundle's request has a hierarchy begin with a CA.
+
+    When CloudFormation takes back a refused update to another CA, the earlier one comes as if it were new; what it has
+    signed shows that it is not.
+    """
+    old = event.get("OldResourceProperties", {})
+    if (old.get("Existing") or {}).get("Arn") == wanted.arn:
+        return False
+    rows = (known_row(str(name), table) for name in old.get("Identities", ()))
+    return not any(row and row.root_certificate_authority_arn == wanted.arn for row in rows)
+
+
+def require_fit(
+    wanted: WantedAuthority, secret_id: str, authorities: ExistingAuthorities, clock: Clock, *, is_new: bool
+) -> None:
     """
     Refuse a CA that cannot sign what the mesh file declares.
 
     Args:
         secret_id: ARN of a secret of the mesh, so it lies in the mesh's own account and region.
+        is_new: What :func:`begins_with` says; only then its end counts.
 
     Raises:
         AuthorityUnfit: With all faults.
@@ -86,7 +109,7 @@ def require_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAu
     region, account = secret_id.split(":")[3:5]
     # A CA of another region is not found here, and "not found" would not say why.
     faults = tuple(place_faults(wanted, region)) or tuple(
-        authority_faults(wanted, authorities.seen(wanted.arn), account, clock.now())
+        authority_faults(wanted, authorities.seen(wanted.arn), account, clock.now(), is_new=is_new)
     )
     if faults:
         raise AuthorityUnfit(f"the CA {wanted.arn}", faults)
@@ -102,11 +125,11 @@ def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenie
 
     Raises:
         AuthorityUnfit: If the CA is another account's.
-        AccessDenied: ``denied``, if it is this account's own.
+        AccessDenied: ``denied``, if it is this account's own, or a policy of this account's denied it.
     """
     region, account = secret_id.split(":")[3:5]
     owner = wanted.arn.split(":")[4]
-    if owner == account:
+    if owner == account or is_denied_at_home(str(denied)):
         raise denied
     fault = unshared_fault(wanted, account, region)
     raise AuthorityUnfit(f"the CA {wanted.arn}", (fault,)) from denied

@@ -2,19 +2,22 @@
 Revocation lists of CAs that the mesh does not make: whether this account may read them, asked before they count.
 
 A container that may not read a list goes on without any under ``fail_open``, and says so in its log alone. The deploy
-that names the list is refused instead, with the line that its owner adds to the bucket's policy.
+that names the list is refused instead, with the line that its owner adds to the bucket's policy. Only the first deploy
+that names it asks: what is published already is the tasks' to tell of, and an owner who closes a bucket must not keep
+this account from a deploy, or from going back.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from meshcert.deploying.properties import read_named_lists
 from meshcert.errors import AccessDenied, Fault, IdentityMissing, RevocationListsUnusable
 from meshcert.material import ListSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from meshcert.publishing.trust_bundles import TrustBundleRequest
 
@@ -33,9 +36,21 @@ class ListBuckets(Protocol):
         ...
 
 
-def require_readable(order: TrustBundleRequest, buckets: ListBuckets) -> None:
+def newly_named(order: TrustBundleRequest, event: Mapping[str, Any]) -> tuple[ListSource, ...]:
     """
-    Refuse lists that this account may not read. Lists of web servers are not asked for: tasks reach those, or tell.
+    The lists in buckets that the bundle did not name when CloudFormation last asked for it; all of them at a Create.
+
+    Lists of web servers are not among them: tasks reach those, or tell.
+    """
+    before = read_named_lists(event.get("OldResourceProperties", {}).get("NamedLists")) or ()
+    named = {location for each in before for location in each.locations}
+    sources = (ListSource.at(location) for each in order.named_lists for location in each.locations)
+    return tuple(source for source in sources if not source.url and source.location not in named)
+
+
+def require_readable(order: TrustBundleRequest, sources: Iterable[ListSource], buckets: ListBuckets) -> None:
+    """
+    Refuse lists that this account may not read.
 
     A CA writes its first list only when it has issued something, so a missing one is told by the tasks alone.
 
@@ -44,7 +59,7 @@ def require_readable(order: TrustBundleRequest, buckets: ListBuckets) -> None:
         RevocationListsUnusable: If a bucket does not exist.
         MeshcertError: If Amazon S3 does not answer.
     """
-    for source in _stored(order):
+    for source in sources:
         try:
             buckets.look(source.bucket, source.key)
         except IdentityMissing as error:
@@ -52,11 +67,12 @@ def require_readable(order: TrustBundleRequest, buckets: ListBuckets) -> None:
             raise RevocationListsUnusable(_subject(order), (fault,)) from error
 
 
-def refuse_unreadable(order: TrustBundleRequest, denied: AccessDenied) -> NoReturn:
+def refuse_unreadable(order: TrustBundleRequest, sources: Iterable[ListSource], denied: AccessDenied) -> NoReturn:
     """
     Say what the owner of lists that this account may not read adds to the policies of their buckets.
 
     Args:
+        sources: Those that were asked for.
         denied: What Amazon S3 said.
 
     Raises:
@@ -65,7 +81,7 @@ def refuse_unreadable(order: TrustBundleRequest, denied: AccessDenied) -> NoRetu
     account = order.secret_id.split(":")[4]
     partition = order.secret_id.split(":")[1]
     by_bucket: dict[str, list[str]] = {}
-    for source in _stored(order):
+    for source in sources:
         by_bucket.setdefault(source.bucket, []).append(source.key)
     faults = (
         Fault(
@@ -92,11 +108,6 @@ def policy_line(partition: str, account: str, bucket: str, keys: Iterable[str]) 
         "Resource": [arn, *(f"{arn}/{key}" for key in keys)],
     }
     return json.dumps(statement)
-
-
-def _stored(order: TrustBundleRequest) -> list[ListSource]:
-    sources = (ListSource.at(location) for named in order.named_lists for location in named.locations)
-    return [source for source in sources if not source.url]
 
 
 def _subject(order: TrustBundleRequest) -> str:

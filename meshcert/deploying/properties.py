@@ -158,7 +158,7 @@ def read_trust_bundle(
         faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", REMEDY))
     if not is_trust_bundle_secret(str(properties.get("SecretId")), mesh, str(properties.get("Hierarchy"))):
         faults.append(Fault("SecretId", "it is not the secret of this hierarchy's trust bundle", REMEDY))
-    lists, named = _lists(properties.get("RevocationLists", [])), _named_lists(properties.get("NamedLists", []))
+    lists, named = _lists(properties.get("RevocationLists", [])), read_named_lists(properties.get("NamedLists", []))
     if lists is None:
         faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", REMEDY))
     if named is None:
@@ -235,7 +235,8 @@ def _lists(value: object) -> tuple[RevocationListRequest, ...] | None:
     return None
 
 
-def _named_lists(value: object) -> tuple[NamedLists, ...] | None:
+def read_named_lists(value: object) -> tuple[NamedLists, ...] | None:
+    """``NamedLists`` of a trust bundle's request; None if it is of another shape."""
     if not isinstance(value, list):
         return None
     found = []

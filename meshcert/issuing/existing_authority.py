@@ -29,6 +29,13 @@ _HOW_TO_BE_ACTIVE = {
     "EXPIRED": "Have its owner reissue its certificate, or name another",
     "DELETED": "Have its owner restore it (acm-pca:RestoreCertificateAuthority), or name another",
 }
+_AT_HOME = (
+    "identity-based policy",
+    "permissions boundary",
+    "service control policy",
+    "session policy",
+    "VPC endpoint policy",
+)
 _HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 _PERMIT = "Write permit_acm: true beside its ARN, or have its owner call acm-pca:CreatePermission"
 
@@ -104,6 +111,17 @@ def place_faults(wanted: WantedAuthority, region: str) -> Iterator[Fault]:
         )
 
 
+def is_denied_at_home(message: str) -> bool:
+    """
+    Whether a denial is of the caller's own account's making, and so says nothing about what another one shares.
+
+    Args:
+        message: AWS's, which names the kind of policy that decided, if it says any (IAM guide, "Troubleshoot access
+            denied error messages").
+    """
+    return any(policy in message for policy in _AT_HOME)
+
+
 def unshared_fault(wanted: WantedAuthority, account: str, region: str) -> Fault:
     """
     What there is to say of another account's CA that the mesh's may not look at.
@@ -121,7 +139,9 @@ def unshared_fault(wanted: WantedAuthority, account: str, region: str) -> Fault:
     )
 
 
-def authority_faults(wanted: WantedAuthority, seen: SeenAuthority, account: str, now: dt.datetime) -> Iterator[Fault]:
+def authority_faults(
+    wanted: WantedAuthority, seen: SeenAuthority, account: str, now: dt.datetime, *, is_new: bool = True
+) -> Iterator[Fault]:
     """
     Why a CA cannot do what the mesh file wants of it.
 
@@ -129,6 +149,8 @@ def authority_faults(wanted: WantedAuthority, seen: SeenAuthority, account: str,
         account: The mesh's own. In the account of its owner, ACM needs the CA's permission; in another one it has its
             service-linked role instead.
         now: The time, UTC.
+        is_new: Whether the hierarchy begins with it. Later, its end is not held against it: the findings CaAgeing and
+            CaTooShort tell it, and a deploy that leads away from it names it once more.
     """
     place = f"hierarchies.{wanted.hierarchy}"
     if seen.status != "ACTIVE":
@@ -141,7 +163,7 @@ def authority_faults(wanted: WantedAuthority, seen: SeenAuthority, account: str,
         problem = f"it is {seen.usage_mode}, and the file says {wanted.usage_mode}"
         usage = "short_lived" if seen.usage_mode == "SHORT_LIVED_CERTIFICATE" else "general_purpose"
         yield Fault(f"{place}.usage", problem, f"Write usage: {usage}")
-    if seen.not_after and seen.not_after - now < wanted.life:
+    if is_new and seen.not_after and seen.not_after - now < wanted.life:
         problem = (
             f"the CA, or one above it, ends on {seen.not_after:%Y-%m-%d}, and a certificate of "
             f"{_text_of(wanted.life)} would outlive it"

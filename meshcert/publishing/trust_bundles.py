@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.contract.staging_labels import CURRENT, PREVIOUS
 from meshcert.errors import Fault, RevocationListsUnusable
 from meshcert.material import ListSource, TrustBundle, join_certificates
 from meshcert.material.document import write_trust_bundle
@@ -65,6 +66,18 @@ class TrustBundleRequest:
     named_lists: tuple[NamedLists, ...] = ()
 
 
+def has_been_current(order: TrustBundleRequest, sources: Sources) -> bool:
+    """
+    True if exactly this bundle is what proxies read, or what they read before: what an undone deploy goes back to.
+
+    Raises:
+        RevocationListsUnusable: If not every CA of a chain has a revocation list.
+        MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
+    """
+    known = sources.vault.labels(order.secret_id)
+    return not known.get(_bundle(order, sources).version_id, frozenset()).isdisjoint((CURRENT, PREVIOUS))
+
+
 def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportResult:
     """
     Publish the present certificates of a trust bundle's root CAs, unless they are published already.
@@ -81,6 +94,14 @@ def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportRe
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
     seen = sources.vault.labels(order.secret_id)
+    bundle = _bundle(order, sources)
+    verify_trust_bundle(bundle, order.hierarchy, sources.clock.now())
+    value = write_trust_bundle(bundle)
+    outcome = publish(sources.vault, order.secret_id, bundle.version_id, value, seen)
+    return ExportResult(f"trust-bundle/{order.hierarchy}", outcome, bundle.version_id)
+
+
+def _bundle(order: TrustBundleRequest, sources: Sources) -> TrustBundle:
     roots = dict.fromkeys(sources.authorities.root(arn).strip() for arn in order.root_certificate_authority_arns)
     # A list's reader checks its CA's signature, and a bundle of roots does not contain issuing CAs.
     lists = ((each, sources.authorities.certificate(each.certificate_authority_arn)) for each in order.lists)
@@ -92,8 +113,4 @@ def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportRe
             fault = Fault("lists", problem, "Name a list of each, its own first, its root's last: Envoy wants them all")
             raise RevocationListsUnusable(f"{len(named.locations)} revocation lists of {order.hierarchy}", (fault,))
         listed += map(ListSource.at, named.locations, chain)
-    bundle = TrustBundle(join_certificates(roots), tuple(listed))
-    verify_trust_bundle(bundle, order.hierarchy, sources.clock.now())
-    value = write_trust_bundle(bundle)
-    outcome = publish(sources.vault, order.secret_id, bundle.version_id, value, seen)
-    return ExportResult(f"trust-bundle/{order.hierarchy}", outcome, bundle.version_id)
+    return TrustBundle(join_certificates(roots), tuple(listed))

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from meshcert.mesh.cells.slices import Crossing, RemoteCallers
 
-LONGEST_TRUST = 1_600
-"""Characters of callers' ARNs in the trust policy, of 2,048 in all (IAM user guide, "IAM and AWS STS quotas")."""
-
 
 def open_way(group: ec2.ISecurityGroup, crossing: Crossing) -> None:
     """
@@ -50,19 +47,14 @@ def discovery_role(scope: Construct, mesh: Mesh, callers: RemoteCallers | None) 
     """
     if callers is None:
         return
-    trusted = _trusted(callers)
-    principals = (
-        iam.AccountPrincipal(account).with_conditions(
-            {"ArnLike": {"aws:PrincipalArn": [role for role in trusted if f"::{account}:" in role]}}
-        )
-        for account in callers.accounts
-    )
+    accounts = iam.CompositePrincipal(*map(iam.ArnPrincipal, callers.principals))
     role = iam.Role(
         scope,
         "RemoteDiscovery",
         role_name=naming.discovery_role(mesh.name, Aws.REGION),
         description=f"meshcert {mesh.name}: callers in other cells find tasks here",
-        assumed_by=iam.CompositePrincipal(*principals),
+        # One statement, as cdk.json has policies minimized.
+        assumed_by=accounts.with_conditions(callers.condition),
         inline_policies={
             RIGHTS: iam.PolicyDocument(
                 statements=[discovering("FindCalledServices", mesh.http_name, callers.services), _nothing_else()]
@@ -81,9 +73,3 @@ def _nothing_else() -> iam.PolicyStatement:
     return iam.PolicyStatement(
         sid="NothingElse", effect=iam.Effect.DENY, not_actions=list(DISCOVERING), resources=["*"]
     )
-
-
-def _trusted(callers: RemoteCallers) -> tuple[str, ...]:
-    """The roles of the callers' tasks; where a policy has no room for so many, any role of the mesh in their cells."""
-    fit = sum(len(role) + len('"",') for role in callers.roles) <= LONGEST_TRUST
-    return callers.roles if fit else callers.any_role

@@ -20,6 +20,7 @@ from meshcert.mesh.existing import named_lists
 from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from meshcert.mesh.stacks.shards import shards_of
 from stacks.constructs.containers.execution_roles import starting_role
+from stacks.constructs.containers.policy_length import require_room_in_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import TaskContainers
 from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
@@ -85,6 +86,9 @@ class EnvoyService(Construct):
         scope: The stack.
         construct_id: Name of the service in the mesh file.
         surroundings: Everything that it has in common with the others.
+
+    Raises:
+        MeshInvalid: If the policies of its tasks' role would be longer than AWS takes them.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, surroundings: Surroundings) -> None:
@@ -122,6 +126,7 @@ class EnvoyService(Construct):
             stream_prefix=construct_id if surroundings.logs else "",
             drain_s=self._declared.drain_s,
         ).add(settings, self._declared)
+        require_room_in_role(role, construct_id, settings.rights)
         if not shards_of(mesh.shards, construct_id):
             surroundings.groups.make(self, "Group", construct_id)
         self.group = surroundings.groups.of(construct_id, Stack.of(self))

@@ -34,8 +34,6 @@ LONGER_THAN_A_LEASE_S = 180
 TIMES = ("startedAt", "stoppingAt", "stoppedAt", "stoppedReason")
 WITHOUT_STATE = {"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::IAM::Policy"}
 """Types of resources that an upgrade may take away: what they allow, another resource allows then."""
-LOGS_OF_SERVICES = {"AWS::Logs::LogGroup", "AWS::Logs::MetricFilter"}
-"""They go where the mesh file does not keep them (CHANGELOG.md, "One log group for all services")."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def test_no_resource_is_replaced_but_task_definitions_and_none_goes(versions: Ve
     gone = {before[name]["Type"] for name in before.keys() - now.keys()}
     replaced = {before[name]["Type"] for name in kept if _replaced_properties(before[name], now[name])}
 
-    assert gone <= WITHOUT_STATE | LOGS_OF_SERVICES
+    assert gone <= WITHOUT_STATE
     assert replaced <= {"AWS::ECS::TaskDefinition"}
 
 

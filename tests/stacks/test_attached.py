@@ -19,8 +19,8 @@ from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh, sidecar, task_settings
 from meshcert.mesh.checks.limits import resources
 from meshcert.proxy import ProxySettings
-from stacks.constructs.attached.policy_length import require_room
 from stacks.constructs.attached.sidecar import EnvoySidecar
+from stacks.constructs.containers.policy_length import require_room
 from tests.meshcert.mesh.job_mesh import mesh_with_a_job
 from tests.stacks.synthesis import ROOT, assemble
 
@@ -103,7 +103,12 @@ def test_its_policy_lets_it_read_its_own_and_no_other(stacks: dict[str, Template
     assert set(statements) == {*keys, "ReadItsSecrets", "DecryptItsSecrets"}
     assert statements["ReadItsSettings"]["Action"] == "dynamodb:GetItem"
     opened = statements["DecryptItsSecrets"]["Condition"]["StringLike"]["kms:EncryptionContext:SecretARN"]
-    assert opened == statements["ReadItsSecrets"]["Resource"]
+    own, *roots = opened
+    assert own in statements["ReadItsSecrets"]["Resource"]
+    assert [
+        "identity/orders-" in json.dumps(own),
+        *(":secret:meshcert/shop/trust/*" in json.dumps(each) for each in roots),
+    ] == [True, True]
     assert "stock" not in json.dumps(statements)
 
 

@@ -12,7 +12,7 @@ from aws_cdk.assertions import Template
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.mesh.cells.slices import RemoteCallers, in_cell
+from meshcert.mesh.cells.slices import LONGEST_TRUST, RemoteCallers, in_cell
 from meshcert.publishing.declared_bundles import listed_elsewhere, read_bundles
 from stacks.cells import add_cell
 from stacks.constructs.containers.task_rights import task_rights
@@ -157,19 +157,32 @@ def test_callers_of_another_cell_may_assume_its_role_and_ask_cloud_map_of_nothin
     assert [right["Sid"] for right in reaching["gateway"]] == ["FindItsBackends"]
 
 
-@pytest.mark.parametrize(("callers", "exact"), [(2, True), (20, True), (40, False)])
-def test_a_trust_policy_has_room_for_its_callers(callers: int, exact: bool) -> None:  # noqa: FBT001 - a parameter
-    """2,048 characters by default; more callers than that are any role of the mesh in their cell."""
-    roles = tuple(f"arn:aws:iam::{FRONTEND}:role/meshcert-a-eu-west-1-service-of-number-{n:02}" for n in range(callers))
-    any_role = (f"arn:aws:iam::{FRONTEND}:role/meshcert-a-eu-west-1-*",)
-    stack = Stack(App(), "trust")
-    discovery_role(stack, mesh(), RemoteCallers((FRONTEND,), roles, any_role, ("appserver",)))
+@pytest.mark.parametrize(
+    ("accounts", "callers", "exact"), [(1, 2, True), (1, 20, True), (1, 40, False), (9, 1, True), (18, 2, False)]
+)
+def test_a_trust_policy_has_room_for_its_callers(accounts: int, callers: int, exact: bool) -> None:  # noqa: FBT001
+    """2,048 characters by default; more callers than that are any role of the mesh in their cells."""
+    owners = tuple(str(100_000_000_000 + n) for n in range(accounts))
+    roles = tuple(
+        f"arn:aws:iam::{owner}:role/meshcert-a-eu-west-1-service-of-number-{n:02}"
+        for owner in owners
+        for n in range(callers)
+    )
+    any_role = tuple(f"arn:aws:iam::{owner}:role/meshcert-a-eu-west-1-*" for owner in owners)
+    remote = RemoteCallers(owners, roles, any_role, ("appserver",))
+    stack = Stack(App(context=CONTEXT), "trust")
+    discovery_role(stack, mesh(), remote)
     (role,) = Template.from_stack(stack).find_resources("AWS::IAM::Role").values()
     document = role["Properties"]["AssumeRolePolicyDocument"]
 
     (statement,) = document["Statement"]
-    assert statement["Condition"]["ArnLike"]["aws:PrincipalArn"] == list(roles if exact else any_role)
-    assert len(json.dumps(document, separators=(",", ":"))) <= 2048
+    assert statement["Condition"] == {"ArnLike": {"aws:PrincipalArn": list(roles if exact else any_role)}}
+    named = statement["Principal"]["AWS"]
+    assert (named if accounts > 1 else [named]) == [f"arn:aws:iam::{owner}:root" for owner in owners]
+    # What the mesh's checks measure is what IAM gets; it writes one account without the list's brackets.
+    length = len(json.dumps(document, separators=(",", ":")))
+    assert length == remote.trust_length - 2 * (accounts == 1)
+    assert length <= LONGEST_TRUST == 2_048
 
 
 def test_where_no_route_leads_out_roles_are_assumed_by_an_endpoint() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise
+from tools.refused_moves import Made
 
 if TYPE_CHECKING:
     from tests.stacks.synthesis import Templates
@@ -41,6 +42,13 @@ def test_every_secret_is_under_the_key_that_the_file_names(yours: Templates) -> 
     assert {each.properties["KmsKeyId"] for each in secrets} == {KEY}
     assert (alias.properties["TargetKeyId"], alias.properties["AliasName"]) == (KEY, "alias/meshcert-color")
     assert [each.stack for each in yours.resources("AWS::KMS::Key")] == ["renewal"]
+
+
+def test_the_template_says_later_which_key_it_was(yours: Templates, templates: Templates) -> None:
+    """A deploy that names another one is refused before it begins."""
+    keys = [Made.of(each.by_stack["services"], frozenset(), each.by_stack["identities"]) for each in (yours, templates)]
+
+    assert [each.secrets_key for each in keys] == [KEY, ""]
 
 
 def test_every_right_to_it_is_for_secrets_manager_or_for_stored_requests(yours: Templates) -> None:

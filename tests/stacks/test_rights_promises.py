@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -335,20 +334,18 @@ def test_a_caller_discovers_its_declared_backends_and_no_other_service(templates
     }
 
 
-def test_tasks_decrypt_with_the_meshs_key_through_secrets_manager_only(templates: Templates) -> None:
-    """kms:Decrypt is granted explicitly, for one key, on the way through Secrets Manager, for its own secrets alone."""
-    of_tasks = [statement for statement in templates.statements() if "TaskRole" in statement.role]
-    statements = [statement for statement in of_tasks if "kms:Decrypt" in statement.actions]
+@pytest.mark.parametrize("service", ["colorgateway", "colorteller"])
+def test_tasks_decrypt_with_the_meshs_key_through_secrets_manager_only(templates: Templates, service: str) -> None:
+    """kms:Decrypt is granted for one key, on the way through Secrets Manager: of keys its own alone, and any roots."""
+    statements = [each for each in _of(templates, f"{service}TaskRole") if "kms:Decrypt" in each.actions]
 
-    assert len(statements) == 2
-    for statement in statements:
-        assert len(statement.resources) == 1
-        assert "kms:ViaService" in statement.conditions["StringEquals"]
-        (read,) = (
-            each for each in of_tasks if each.role == statement.role and "secretsmanager:GetSecretValue" in each.actions
-        )
-        opened = statement.conditions["StringLike"]["kms:EncryptionContext:SecretARN"]
-        assert [json.dumps(arn, sort_keys=True) for arn in opened] == [*read.resources]
+    (statement,) = statements
+    assert len(statement.resources) == 1
+    assert "kms:ViaService" in statement.conditions["StringEquals"]
+    assert [_joined(arn) for arn in statement.conditions["StringLike"]["kms:EncryptionContext:SecretARN"]] == [
+        "arn:{AWS::Partition}:secretsmanager:{AWS::Region}:{AWS::AccountId}:secret:meshcert/color/" + name
+        for name in (f"identity/{service}-??????", "trust/*")
+    ]
 
 
 def test_the_execution_role_can_read_no_secret(templates: Templates) -> None:

@@ -11,7 +11,7 @@ import pytest
 from evidence.fixtures.account_at_home import make_issuing_ca, permit_acm
 from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority
 from tests.meshcert.mesh.mesh_slips import changed
-from tests.tools.judgements import NO, YES, assert_judged
+from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools import first_deploy
 from tools.aws_checks.existing_authorities import AuthoritySeen, judge_authority
 
@@ -29,6 +29,7 @@ WANTED = WantedAuthority("colorteller", ARN, "RSA_2048", "GENERAL_PURPOSE", LEAF
 SEEN = SeenAuthority("ACTIVE", "RSA_2048", "GENERAL_PURPOSE", NOW + 3 * LEAF, frozenset(ACM_ACTIONS))
 LOOK = AuthoritySeen(WANTED, SEEN, "eu-west-1", ACCOUNT, is_permitted_by_deploy=False, now=NOW)
 SHUT = SEEN._replace(acm_actions=frozenset())
+DENIED = "User: deployer is not authorized to perform: acm-pca:DescribeCertificateAuthority on resource: ca"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,19 @@ SHUT = SEEN._replace(acm_actions=frozenset())
         (LOOK._replace(seen=SEEN._replace(status="DISABLED")), NO, ("is DISABLED, and signs nothing",)),
         (LOOK._replace(seen=SEEN._replace(not_after=NOW + LEAF / 2)), NO, ("would outlive it",)),
         (LOOK._replace(seen=SEEN._replace(usage_mode="SHORT_LIVED_CERTIFICATE")), NO, ("Write usage: short_lived",)),
-        (LOOK._replace(seen=None, unshared="denied"), NO, ("denied", "share it by AWS RAM in eu-west-1")),
+        (LOOK._replace(seen=None, denied=DENIED), NO, (DENIED, "share it by AWS RAM in eu-west-1")),
+        *(
+            (LOOK._replace(seen=None, denied=f"{DENIED} {why}"), verdict, (why, word))
+            for why, verdict, word in (
+                ("because no resource-based policy allows the action", NO, "share it by AWS RAM"),
+                ("with an explicit deny in a resource control policy", NO, "share it by AWS RAM"),
+                ("because no identity-based policy allows the action", OPEN, "Run this with credentials that may"),
+                ("with an explicit deny in a service control policy", OPEN, "credentials"),
+                ("because no permissions boundary allows the action", OPEN, "credentials"),
+                ("because no session policy allows the action", OPEN, "credentials"),
+                ("because no VPC endpoint policy allows the action", OPEN, "credentials"),
+            )
+        ),
     ],
     ids=[
         "as it should be",
@@ -62,6 +75,13 @@ SHUT = SEEN._replace(acm_actions=frozenset())
         "ends too soon",
         "another usage",
         "not shared",
+        "not shared, as AWS says",
+        "withheld by its organization",
+        "a deployer without the right",
+        "its organization denies it",
+        "beyond its boundary",
+        "beyond its session",
+        "beyond its network",
     ],
 )
 def test_a_ca_of_yours_signs_what_the_file_declares(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.mesh.load_balancers import BalancerType
-from tests.tools.judgements import NO, YES, assert_judged
+from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools.aws_checks.load_balancers import (
     BalancerSubnetSeen,
     TargetGroupSeen,
@@ -52,11 +52,28 @@ PUBLIC = BalancerSubnetSeen("vpc-1", "us-west-1a", is_on_the_internet=True, subn
         (PUBLIC, YES, "igw-1"),
         (PUBLIC._replace(is_on_the_internet=False, way_out=""), YES, "no way out"),
         (PUBLIC._replace(way_out="nat-1"), NO, "route to an internet gateway as load_balancer_subnets"),
+        (PUBLIC._replace(way_out="tgw-1"), NO, "or write scheme: internal"),
         (PUBLIC._replace(way_out=""), NO, "nobody outside would reach it"),
+        (PUBLIC._replace(way_out="vpce-1"), OPEN, "see that vpce-1 leads to an internet gateway"),
+        (PUBLIC._replace(way_out="eni-1"), OPEN, "eni-1"),
+        (PUBLIC._replace(way_out="arn:aws:networkmanager::111122223333:core-network/core-network-1"), OPEN, "arn:"),
+        (PUBLIC._replace(way_out="vpce-1", subnet=SUBNET | {"AvailableIpAddressCount": 7}), NO, "8 free addresses"),
         (PUBLIC._replace(subnet=SUBNET | {"VpcId": "vpc-2"}), NO, "a subnet of vpc-1"),
         (PUBLIC._replace(subnet=SUBNET | {"AvailableIpAddressCount": 7}), NO, "8 free addresses"),
     ],
-    ids=["public", "internal", "behind NAT", "no way out", "another VPC", "full"],
+    ids=[
+        "public",
+        "internal",
+        "behind NAT",
+        "behind a transit gateway",
+        "no way out",
+        "behind a firewall",
+        "behind an appliance",
+        "Cloud WAN",
+        "behind a firewall, and full",
+        "another VPC",
+        "full",
+    ],
 )
 def test_a_load_balancer_stands_where_its_clients_reach_it(
     seen: BalancerSubnetSeen, verdict: Verdict, words: str

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.meshcert.mesh.mesh_slips import changed
-from tests.tools.judgements import NO, YES, assert_judged
+from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools import first_deploy, verify_aws
 from tools.aws_checks.cluster import ClusterSeen, judge_cluster
 from tools.aws_checks.namespace import NamespaceSeen, judge_namespace
-from tools.aws_checks.network import NEEDED, SubnetSeen, VpcSeen, judge_subnet, judge_vpc, unreached
+from tools.aws_checks.network import (
+    NEEDED,
+    NO_PRIVATE_DNS,
+    SubnetSeen,
+    VpcSeen,
+    by_endpoints,
+    judge_subnet,
+    judge_vpc,
+    way_elsewhere,
+    way_out,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +54,14 @@ SUBNET = SubnetSeen(
             ("Switch enableDnsHostnames on",),
         ),
         (replace(VPC, ranges=frozenset({RANGE, "10.1.0.0/16"})), NO, (f"Write cidrs: [10.1.0.0/16, {RANGE}]",)),
+        (
+            replace(VPC, declared=frozenset({"172.16.0.0/12", "10.0.0.0/8"})),
+            OPEN,
+            ("the file has 10.0.0.0/8, 172.16.0.0/12", f"Write cidrs: [{RANGE}]", "load_balancer.clients"),
+        ),
+        (replace(VPC, declared=frozenset({"10.0.0.0/8"})), NO, (f"Write cidrs: [{RANGE}]",)),
     ],
-    ids=["as it should be", "names do not resolve", "a range more"],
+    ids=["as it should be", "names do not resolve", "a range more", "clients elsewhere", "another range"],
 )
 def test_a_vpc_resolves_names_and_has_the_ranges_of_the_file(
     seen: VpcSeen, verdict: Verdict, words: tuple[str, ...]
@@ -100,6 +116,17 @@ def subnet(**changes: Any) -> SubnetSeen:
             NO,
             ("endpoints for ssm",),
         ),
+        (
+            replace(SUBNET, way_out="", endpoints=frozenset(NEEDED[1:]), unreached={NEEDED[0]: NO_PRIVATE_DNS}),
+            OPEN,
+            ("a private hosted zone", f"endpoints for {NEEDED[0]}"),
+        ),
+        (
+            replace(SUBNET, way_out="", endpoints=frozenset(NEEDED[2:]), unreached={NEEDED[0]: NO_PRIVATE_DNS}),
+            NO,
+            (f"{NEEDED[0]} (without private DNS", NEEDED[1]),
+        ),
+        (replace(SUBNET, way_out="", elsewhere="tgw-1"), OPEN, ("a Route 53 profile", "over tgw-1")),
         (subnet(VpcId="vpc-2"), NO, ("vpc-2", "a subnet of vpc-1")),
         (subnet(AvailabilityZone="us-west-1c"), NO, ("in us-west-1a",)),
         (subnet(AvailableIpAddressCount=3), NO, ("3 free addresses",)),
@@ -113,6 +140,9 @@ def subnet(**changes: Any) -> SubnetSeen:
         "an endpoint is missing",
         "an endpoint is out of reach",
         "no endpoint for parameters",
+        "an endpoint under other names",
+        "an endpoint under other names, and one missing",
+        "endpoints of another VPC",
         "another VPC",
         "another zone",
         "full",
@@ -171,26 +201,63 @@ def test_a_deploy_into_a_vpc_without_a_way_out_makes_nothing(
     assert deployed.exists()
 
 
-GATEWAY = {"ServiceName": "com.amazonaws.us-west-1.s3", "State": "available", "VpcEndpointType": "Gateway"}
-INTERFACE = {"ServiceName": "com.amazonaws.us-west-1.ecr.api", "State": "available", "VpcEndpointType": "Interface"}
+S3 = {"ServiceName": "com.amazonaws.us-west-1.s3", "State": "available"}
+GATEWAY = S3 | {"VpcEndpointType": "Gateway", "RouteTableIds": ["rtb-1"]}
+INTERFACE = S3 | {"VpcEndpointType": "Interface", "PrivateDnsEnabled": True}
+OF_ANOTHER_TABLE = GATEWAY | {"RouteTableIds": ["rtb-2"]}
+UNDER_OTHER_NAMES = INTERFACE | {"PrivateDnsEnabled": False}
+DELETED = GATEWAY | {"State": "deleted"}
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "why"),
+    ("endpoints", "why"),
     [
-        (GATEWAY | {"RouteTableIds": ["rtb-1"]}, ""),
-        (GATEWAY | {"RouteTableIds": ["rtb-2"]}, "route table"),
-        (INTERFACE | {"PrivateDnsEnabled": True}, ""),
-        (INTERFACE | {"PrivateDnsEnabled": False}, "private DNS"),
-        (INTERFACE | {"PrivateDnsEnabled": True, "State": "pending"}, "pending"),
+        ([GATEWAY], ""),
+        ([INTERFACE], ""),
+        ([INTERFACE | {"State": "pending"}], ""),
+        ([INTERFACE | {"ServiceName": "cn.com.amazonaws.cn-north-1.s3"}], ""),
+        ([GATEWAY, UNDER_OTHER_NAMES], ""),
+        ([GATEWAY, OF_ANOTHER_TABLE], ""),
+        ([GATEWAY, DELETED], ""),
+        ([DELETED, GATEWAY], ""),
+        ([OF_ANOTHER_TABLE], "not in the subnet's route table"),
+        ([INTERFACE | {"State": "failed"}], "failed"),
+        ([DELETED], "deleted"),
+        ([UNDER_OTHER_NAMES], NO_PRIVATE_DNS),
+        ([OF_ANOTHER_TABLE, UNDER_OTHER_NAMES, DELETED], NO_PRIVATE_DNS),
     ],
 )
-def test_an_endpoint_counts_only_where_tasks_reach_it(endpoint: dict[str, Any], why: str) -> None:
-    """One of another route table, or under another name, is as good as none."""
-    said = unreached(endpoint, "rtb-1")
+def test_a_service_is_reached_if_any_endpoint_leads_there(endpoints: list[dict[str, Any]], why: str) -> None:
+    """One of another route table, or under another name, takes nothing from a good one, in whatever order they come."""
+    of_a_resource = {"State": "available", "VpcEndpointType": "Resource"}
 
-    assert bool(said) == bool(why)
-    assert why in said
+    reached, missed = by_endpoints([*endpoints, of_a_resource], "rtb-1")
+
+    assert ("s3" in reached, missed.get("s3", "")) == (not why, why)
+
+
+LOCAL = {"DestinationCidrBlock": RANGE, "GatewayId": "local"}
+TO_S3 = {"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1"}
+
+
+@pytest.mark.parametrize(
+    ("route", "out", "elsewhere"),
+    [
+        ({}, "", ""),
+        ({"DestinationCidrBlock": "0.0.0.0/0", "CoreNetworkArn": "arn:core"}, "arn:core", "arn:core"),
+        ({"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "vpce-2"}, "vpce-2", "vpce-2"),
+        ({"DestinationCidrBlock": "10.0.0.0/8", "TransitGatewayId": "tgw-1"}, "", "tgw-1"),
+        ({"DestinationPrefixListId": "pl-2", "TransitGatewayId": "tgw-1"}, "", "tgw-1"),
+        ({"DestinationCidrBlock": "10.0.0.0/8", "TransitGatewayId": "tgw-1", "State": "blackhole"}, "", ""),
+        ({"DestinationIpv6CidrBlock": "::/0", "GatewayId": "igw-1"}, "", ""),
+    ],
+    ids=["none", "Cloud WAN", "a firewall", "to other networks", "by a prefix list", "nowhere", "of IPv6"],
+)
+def test_a_route_table_has_ways(route: dict[str, str], out: str, elsewhere: str) -> None:
+    """To anywhere, or to other networks at least; the VPC itself and gateway endpoints are neither."""
+    table = {"Routes": [LOCAL, TO_S3, route]}
+
+    assert (way_out(table), way_elsewhere(table)) == (out, elsewhere)
 
 
 def test_what_is_named_and_does_not_exist_is_told_before_a_deploy(

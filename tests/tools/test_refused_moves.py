@@ -33,6 +33,7 @@ CA = {
 YOURS = ("network", {"existing": NETWORK})
 NAMED = ("mesh.namespace_id", "ns-0123456789abcdef")
 KEYED = ("mesh.secrets_key", "arn:aws:kms:us-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef")
+OTHER_KEY = KEYED[1].replace("01234567-", "76543210-")
 SIGNED = ("hierarchies.colorteller", {"existing": CA, "key_algorithm": "RSA_2048"})
 
 
@@ -68,10 +69,11 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         ([YOURS], OWN._replace(kinds=frozenset()), ["mesh.namespace_id"]),
         ([SIGNED], OWN, ["hierarchies.colorteller.existing"]),
         ([SIGNED], OWN._replace(outputs=frozenset({"colorgatewayRootCa"})), []),
-        ([KEYED], OWN._replace(has_key=True), ["mesh.secrets_key"]),
-        ([], OWN._replace(has_key=False), ["mesh.secrets_key"]),
-        ([KEYED], OWN._replace(has_key=False), []),
-        ([], OWN._replace(has_key=True), []),
+        ([KEYED], OWN._replace(secrets_key=""), ["mesh.secrets_key"]),
+        ([], OWN._replace(secrets_key=KEYED[1]), ["mesh.secrets_key"]),
+        ([KEYED], OWN._replace(secrets_key=OTHER_KEY), ["mesh.secrets_key"]),
+        ([KEYED], OWN._replace(secrets_key=KEYED[1]), []),
+        ([], OWN._replace(secrets_key=""), []),
     ],
     ids=[
         "made, and made",
@@ -86,6 +88,7 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         "a CA of yours",
         "a made key, then yours",
         "your key, then a made one",
+        "your key, then another of yours",
         "your key, and your key",
         "a made key, and a made one",
     ],

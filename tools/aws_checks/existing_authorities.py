@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.errors import AccessDenied, MeshInvalid, RootNotDeclared
-from meshcert.issuing.existing_authority import authority_faults, place_faults, seen_authority, unshared_fault
+from meshcert.issuing.existing_authority import (
+    authority_faults,
+    is_denied_at_home,
+    place_faults,
+    seen_authority,
+    unshared_fault,
+)
 from meshcert.mesh.existing import roots_in_files, wanted_authority
 from meshcert.publishing.declared_roots import DeclaredRoots, roots_entry
 from stacks.bundling import ROOT
-from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -32,7 +38,7 @@ class AuthoritySeen(NamedTuple):
         seen: What AWS says; None if it is in another region, where nobody asks.
         region: The mesh's own.
         account: Likewise.
-        unshared: What AWS says if the CA is another account's that does not let this one look at it; or empty.
+        denied: What AWS says if the CA is another account's, and these credentials may not look at it; or empty.
         is_permitted_by_deploy: Whether the deploy that comes next gives ACM its permission.
         now: The time, UTC.
     """
@@ -43,7 +49,7 @@ class AuthoritySeen(NamedTuple):
     account: str
     is_permitted_by_deploy: bool
     now: dt.datetime
-    unshared: str = ""
+    denied: str = ""
 
 
 class RootSeen(NamedTuple):
@@ -77,7 +83,7 @@ def _wanted(deployment: Deployment, hierarchy: str) -> WantedAuthority:
 
 
 def _authority(deployment: Deployment, hierarchy: str) -> AuthoritySeen:
-    wanted, seen, unshared = _wanted(deployment, hierarchy), None, ""
+    wanted, seen, denied = _wanted(deployment, hierarchy), None, ""
     if not any(place_faults(wanted, deployment.region)):
         try:
             seen = _seen(deployment, wanted.arn)
@@ -85,7 +91,7 @@ def _authority(deployment: Deployment, hierarchy: str) -> AuthoritySeen:
             # A right that these credentials lack says nothing about a CA of this account.
             if wanted.arn.split(":")[4] == deployment.account_id:
                 raise
-            unshared = str(error)
+            denied = str(error)
     existing = deployment.mesh.hierarchies[hierarchy].existing
     return AuthoritySeen(
         wanted,
@@ -94,7 +100,7 @@ def _authority(deployment: Deployment, hierarchy: str) -> AuthoritySeen:
         deployment.account_id,
         bool(existing and existing.permit_acm and deployment.is_planned),
         deployment.now,
-        unshared,
+        denied,
     )
 
 
@@ -123,9 +129,11 @@ def _root(deployment: Deployment, hierarchy: str) -> RootSeen:
 
 def judge_authority(look: AuthoritySeen) -> Judgement:
     """Judge whether the CA can sign what the mesh file declares, and whether ACM can renew it."""
-    if look.unshared:
+    if is_denied_at_home(look.denied):
+        return undecided(look.denied, f"Run this with credentials that may {_ASKED}; it only reads")
+    if look.denied:
         remedy = unshared_fault(look.wanted, look.account, look.region).remedy
-        return contradicted(look.unshared, f"{remedy}. If it is shared: deploy with credentials that may {_ASKED}")
+        return contradicted(look.denied, f"{remedy}. If it is shared: deploy with credentials that may {_ASKED}")
     faults: list[Fault] = list(place_faults(look.wanted, look.region))
     text = look.wanted.arn
     if look.seen:

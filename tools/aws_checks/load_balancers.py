@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
 from tools.aws_checks.network import existing_network, route_table, way_out
-from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +25,8 @@ _TYPES = {
 
 _FEWEST_ADDRESSES = 8
 """Free addresses in a subnet of a load balancer (Elastic Load Balancing guide)."""
+_NOT_FROM_OUTSIDE = ("nat-", "tgw-")
+"""Where a default route may lead that no connection from the internet comes in by."""
 
 
 class TargetGroupSeen(NamedTuple):
@@ -129,7 +131,7 @@ def judge_balancer_subnet(seen: BalancerSubnetSeen) -> Judgement:
     text = f"{vpc}, {zone}, {free} free addresses, {seen.way_out or 'no way out'}"
     if (vpc, zone) != (seen.vpc, seen.zone):
         return contradicted(text, f"Name a subnet of {seen.vpc} in {seen.zone}")
-    if seen.is_on_the_internet and not seen.way_out.startswith("igw-"):
+    if seen.is_on_the_internet and (not seen.way_out or seen.way_out.startswith(_NOT_FROM_OUTSIDE)):
         return contradicted(
             text,
             "The load balancer is internet-facing, and nobody outside would reach it there: name subnets with a route "
@@ -137,6 +139,12 @@ def judge_balancer_subnet(seen: BalancerSubnetSeen) -> Judgement:
         )
     if free < _FEWEST_ADDRESSES:
         return contradicted(text, f"Name a subnet with {_FEWEST_ADDRESSES} free addresses or more")
+    if seen.is_on_the_internet and not seen.way_out.startswith("igw-"):
+        return undecided(
+            text,
+            f"The load balancer is internet-facing: see that {seen.way_out} leads to an internet gateway, as a "
+            "firewall's endpoint does, and that clients come in by it",
+        )
     return confirmed(text)
 
 

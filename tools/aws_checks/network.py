@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from meshcert.mesh.cells.placing import assumes_roles
-from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,17 @@ PARAMETERS = "ssm"
 """The endpoint besides, if an application has parameters of Systems Manager in its environment."""
 ROLES = "sts"
 """The endpoint besides, if tasks find backends by the role of another cell."""
+NO_PRIVATE_DNS = "without private DNS, and tasks call AWS's own names"
+"""Why an endpoint is not reached, unless a private hosted zone or a Route 53 profile has those names."""
+_KINDS = (
+    "NatGatewayId",
+    "GatewayId",
+    "TransitGatewayId",
+    "NetworkInterfaceId",
+    "VpcPeeringConnectionId",
+    "CoreNetworkArn",
+)
+"""Where a route may lead (ec2:DescribeRouteTables); a firewall's or a load balancer's endpoint is a GatewayId, too."""
 FEWEST_ADDRESSES = 8
 """Free addresses that a subnet of tasks should have: a deployment doubles a service's tasks for a while."""
 
@@ -53,9 +65,10 @@ class SubnetSeen:
         public_addresses: Whether tasks get public addresses there.
         subnet: AWS's description.
         way_out: Id of what its route to anywhere leads to; empty if it has none.
-        endpoints: The endpoints that the subnet reaches, by the ends of their services' names.
-        unreached: Those of the VPC that it does not reach, and why.
+        endpoints: The services of AWS that the subnet reaches by an endpoint, by the ends of their names.
+        unreached: Those to which no endpoint of the VPC's leads from it, and why.
         needed: The endpoints that tasks need where no route leads out.
+        elsewhere: Id of what another route leads to, over which endpoints of another VPC may be reached; or empty.
     """
 
     vpc: str
@@ -66,6 +79,7 @@ class SubnetSeen:
     endpoints: frozenset[str]
     unreached: Mapping[str, str] = field(default_factory=dict)
     needed: tuple[str, ...] = NEEDED
+    elsewhere: str = ""
 
 
 def _vpcs(deployment: Deployment) -> Iterable[str]:
@@ -111,16 +125,17 @@ def _subnet(deployment: Deployment, subnet: str) -> SubnetSeen:
     (zone,) = (zone for zone, each in existing.subnets.items() if each == subnet)
     table = route_table(deployment, subnet)
     endpoints = read("ec2:DescribeVpcEndpoints", Filters=_in_the_vpc(existing))["VpcEndpoints"]
-    reached = {_service(each): unreached(each, table["RouteTableId"]) for each in endpoints}
+    reached, missed = by_endpoints(endpoints, table["RouteTableId"])
     return SubnetSeen(
         existing.vpc,
         zone,
         existing.public_addresses,
         found,
         way_out(table),
-        frozenset(name for name, why in reached.items() if not why),
-        {name: why for name, why in reached.items() if why},
+        reached,
+        missed,
         _needed(deployment.mesh),
+        way_elsewhere(table),
     )
 
 
@@ -133,17 +148,33 @@ def _in_the_vpc(existing: ExistingNetwork) -> list[dict[str, Any]]:
     return [{"Name": "vpc-id", "Values": [existing.vpc]}]
 
 
+def by_endpoints(endpoints: Iterable[Mapping[str, Any]], route_table: str) -> tuple[frozenset[str], dict[str, str]]:
+    """
+    Which services of AWS a subnet with that route table reaches, since any endpoint of its VPC leads there.
+
+    Returns:
+        The ends of their names; and why, of those to which there are endpoints, and none leads.
+    """
+    whys: dict[str, list[str]] = {}
+    for endpoint in endpoints:
+        whys.setdefault(_service(endpoint), []).append(_unreached(endpoint, route_table))
+    reached = frozenset(service for service, why in whys.items() if "" in why)
+    missed = {service: why for service, why in whys.items() if service not in reached}
+    return reached, {service: NO_PRIVATE_DNS if NO_PRIVATE_DNS in why else why[0] for service, why in missed.items()}
+
+
 def _service(endpoint: Mapping[str, Any]) -> str:
-    return str(endpoint["ServiceName"].split(".", 3)[3])
+    """The end of the name of an endpoint's service, behind the region; empty if it leads to a resource instead."""
+    return str(endpoint.get("ServiceName", "")).partition("amazonaws.")[2].partition(".")[2]
 
 
-def unreached(endpoint: Mapping[str, Any], route_table: str) -> str:
-    """Why a subnet with that route table does not reach an endpoint of its VPC; empty if it does."""
-    if endpoint["State"] != "available":
+def _unreached(endpoint: Mapping[str, Any], route_table: str) -> str:
+    """Why a subnet with that route table does not reach an endpoint of its VPC; empty if it does, or soon will."""
+    if endpoint["State"].lower() not in {"available", "pending"}:
         return str(endpoint["State"])
     if endpoint["VpcEndpointType"] == "Gateway":
         return "" if route_table in endpoint["RouteTableIds"] else "not in the subnet's route table"
-    return "" if endpoint.get("PrivateDnsEnabled", True) else "without private DNS, and tasks call AWS's own names"
+    return "" if endpoint.get("PrivateDnsEnabled", True) else NO_PRIVATE_DNS
 
 
 def route_table(deployment: Deployment, subnet: str) -> Mapping[str, Any]:
@@ -164,9 +195,22 @@ def way_out(table: Mapping[str, Any]) -> str:
     """Where a route table leads what is for anywhere."""
     for route in table["Routes"]:
         if route.get("DestinationCidrBlock") == ANYWHERE and route.get("State") != "blackhole":
-            kinds = ("NatGatewayId", "GatewayId", "TransitGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId")
-            return next((str(route[kind]) for kind in kinds if route.get(kind)), "")
+            return _next_hop(route)
     return ""
+
+
+def way_elsewhere(table: Mapping[str, Any]) -> str:
+    """Where a route table leads what is neither for the VPC itself nor for a service with a gateway endpoint."""
+    for route in table["Routes"]:
+        to, is_ipv4 = _next_hop(route), "DestinationIpv6CidrBlock" not in route
+        is_endpoint = "DestinationPrefixListId" in route and to.startswith("vpce-")
+        if is_ipv4 and to not in {"", "local"} and not is_endpoint and route.get("State") != "blackhole":
+            return to
+    return ""
+
+
+def _next_hop(route: Mapping[str, Any]) -> str:
+    return next((str(route[kind]) for kind in _KINDS if route.get(kind)), "")
 
 
 def judge_vpc(seen: VpcSeen) -> Judgement:
@@ -175,8 +219,14 @@ def judge_vpc(seen: VpcSeen) -> Judgement:
     text = f"{', '.join(sorted(seen.ranges))}; " + (f"{', '.join(off)} off" if off else "names resolve")
     if off:
         return contradicted(text, f"Switch {' and '.join(off)} on: Cloud Map's names resolve nowhere without")
-    if seen.ranges != seen.declared:
-        return contradicted(text, f"Write cidrs: [{', '.join(sorted(seen.ranges))}] below network.existing")
+    remedy = f"Write cidrs: [{', '.join(sorted(seen.ranges))}] below network.existing"
+    declared = [IPv4Network(each) for each in seen.declared]
+    if not all(any(IPv4Network(each).subnet_of(wider) for wider in declared) for each in seen.ranges):
+        return contradicted(text, remedy)
+    if more := sorted(seen.declared - seen.ranges):
+        # Whether others were to be admitted, only their owner knows.
+        clients = "clients elsewhere stand in services.NAME.load_balancer.clients"
+        return undecided(f"{text}; the file has {', '.join(more)}", f"{remedy}; {clients}")
     return confirmed(text)
 
 
@@ -198,10 +248,19 @@ def judge_subnet(seen: SubnetSeen) -> Judgement:
             "It is a public subnet, and tasks get no public address: write public_addresses: true, or name a subnet "
             "with a NAT gateway",
         )
-    if not seen.way_out and missing:
+    is_shut = not seen.way_out and bool(missing)
+    perhaps_named = {name for name, why in seen.unreached.items() if why == NO_PRIVATE_DNS}
+    if is_shut and not seen.elsewhere and set(seen.needed) - seen.endpoints - perhaps_named:
         return contradicted(text, f"No task could start: give it a NAT gateway, or endpoints for {', '.join(missing)}")
     if free < FEWEST_ADDRESSES:
         return contradicted(text, f"Name a subnet with {FEWEST_ADDRESSES} free addresses or more")
+    if is_shut:
+        over = f" over {seen.elsewhere}" if seen.elsewhere else ""
+        return undecided(
+            text,
+            f"See that a private hosted zone or a Route 53 profile leads tasks to endpoints{over} for "
+            f"{', '.join(missing)}: no task could start without",
+        )
     return confirmed(text)
 
 

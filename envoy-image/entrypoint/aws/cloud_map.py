@@ -5,18 +5,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from entrypoint.aws.json_api import JsonService
+from entrypoint.aws.json_api import FRESH_ROLE_CODES, JsonService
 from meshcert.contract.discovery import ANSWER_WITHIN_S, INSTANCE_ADDRESS, INSTANCE_ZONE
 from meshcert.envoy.endpoints import TaskAddress
-from meshcert.errors import AwsUnavailable
+from meshcert.errors import AwsRefused, AwsUnavailable
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from entrypoint.aws.json_api import JsonConnection
+
+    class CloudMapConnection(JsonConnection, Protocol):
+        """Carries a request; :class:`entrypoint.aws.signed_connection.SignedConnection` in the container."""
+
+        def credentials_refused(self) -> None:
+            """What it signs with may have become void: it fetches other credentials for the next request."""
+
 
 MOST_INSTANCES = 1_000
 """Most instances that one answer holds (Cloud Map API, ``DiscoverInstances``, MaxResults); the default is 100."""
 
 _SERVICE = JsonService("servicediscovery", "Route53AutoNaming_v20170314", "1.1")
+_CREDENTIALS_VOID = FRESH_ROLE_CODES | {"ExpiredToken", "ExpiredTokenException"}
 _ADDRESS = re.compile(r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -33,7 +43,7 @@ class CloudMapReader:
         namespace: HTTP name of the namespace.
     """
 
-    def __init__(self, connection: JsonConnection, namespace: str) -> None:
+    def __init__(self, connection: CloudMapConnection, namespace: str) -> None:
         self._connection = connection
         self._namespace = namespace
         self._known: dict[str, tuple[int, tuple[TaskAddress, ...]]] = {}
@@ -68,7 +78,12 @@ class CloudMapReader:
 
     def _ask(self, operation: str, service: str, timeout_s: float, **more: str | int) -> dict[str, Any]:
         question = {"NamespaceName": self._namespace, "ServiceName": service, **more}
-        return _SERVICE.call(self._connection, operation, service, question, timeout_s)
+        try:
+            return _SERVICE.call(self._connection, operation, service, question, timeout_s)
+        except (AwsRefused, AwsUnavailable) as error:
+            if (error.code if isinstance(error, AwsRefused) else error.reason) in _CREDENTIALS_VOID:
+                self._connection.credentials_refused()
+            raise
 
 
 def _task(instance: Any) -> TaskAddress | None:

@@ -28,6 +28,9 @@ _WITHOUT_TLS = re.compile(r"127(\.[0-9]{1,3}){3}|::1|169\.254\.170\.2|169\.254\.
 SDKs and Tools Reference Guide, "Container credential provider")."""
 REFRESH_BEFORE_S = 300.0
 """New credentials are fetched this long before the old ones expire, seconds; ECS renews them even earlier."""
+REFUSED_AGAIN_AFTER_S = 20.0
+"""Credentials that are refused are fetched anew, but not before those are this old, seconds: new ones may be refused
+for some seconds, and a lasting denial is none of theirs."""
 _PARTS = ("AccessKeyId", "SecretAccessKey", "Token")
 _OK = 200
 
@@ -77,6 +80,7 @@ class KeptCredentials:
         self._now = now
         self._kept = Credentials("", "")
         self._expires = 0.0
+        self._renew_at = self._asked = float("-inf")
         self._fetching = _thread.allocate_lock()
 
     def current(self, timeout_s: float) -> Credentials:
@@ -90,13 +94,25 @@ class KeptCredentials:
             ConnectionError: If there are none, and the kept ones have expired.
         """
         with self._fetching:
-            if self._expires - self._now() < REFRESH_BEFORE_S:
+            if self._renew_at < self._now():
+                self._asked = self._now()
                 try:
                     self._kept, self._expires = self._fetch(timeout_s)
                 except ConnectionError:
                     if self._expires <= self._now():
                         raise
+                self._renew_at = self._expires - REFRESH_BEFORE_S
             return self._kept
+
+    def refused(self) -> None:
+        """
+        Have others fetched next time, because AWS refuses these: a session was revoked, or its role was made anew.
+
+        They serve on if there are no others. Whatever the refusal was for, others are fetched every 20 seconds at most.
+        """
+        with self._fetching:
+            if self._now() - self._asked >= REFUSED_AGAIN_AFTER_S:
+                self._renew_at = float("-inf")
 
     def _fetch(self, timeout_s: float) -> tuple[Credentials, float]:
         """Credentials, and when they expire, seconds since 1970, UTC; raises ConnectionError."""
@@ -153,6 +169,9 @@ class ChainCredentials:
         except AwsCrtError as error:
             raise ConnectionError(f"no credentials: {error.name}") from error
         return Credentials(found.access_key_id, found.secret_access_key, found.session_token or "")
+
+    def refused(self) -> None:
+        """Nothing: awscrt alone knows when it fetches others."""
 
 
 def find_credentials(

@@ -95,6 +95,10 @@ class SignedConnection:
         """
         return self._send(HttpRequest("GET", path, headers), timeout_s)
 
+    def credentials_refused(self) -> None:
+        """Have the session fetch new credentials for the next request, unless these are new."""
+        self._credentials.refused()
+
     def close(self) -> None:
         """Close the connection, even one that is still being made; this object must not be used again."""
         self._connection.close()

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-WITHIN_S = 0.25
-"""Longest wait for a connection, seconds; within a VPC one takes a millisecond, and a refusal as well."""
+WITHIN_S = 1.0
+"""
+Longest wait for a connection, seconds.
+
+Within a VPC it takes a millisecond, and a refusal as well; between regions at most some 0.3 s.
+"""
 AT_ONCE = 128
 """How many are tried at once: each takes a file descriptor."""
 
@@ -22,12 +26,17 @@ def accepting(addresses: Iterable[tuple[str, int]], within_s: float = WITHIN_S) 
     """
     The addresses, IPv4 and port, that accept a connection; it is closed at once, and nothing is sent.
 
+    What cannot be tried for want of file descriptors does not accept either.
+
     Args:
         within_s: Longest wait for each :data:`AT_ONCE` of them, seconds. What is silent for so long does not accept.
     """
     wanted = sorted(set(addresses))
     parts = (wanted[start : start + AT_ONCE] for start in range(0, len(wanted), AT_ONCE))
-    return frozenset(address for part in parts for address in _accepting(part, within_s))
+    try:
+        return frozenset(address for part in parts for address in _accepting(part, within_s))
+    except OSError:
+        return frozenset()
 
 
 def _accepting(addresses: Iterable[tuple[str, int]], within_s: float) -> list[tuple[str, int]]:
@@ -36,10 +45,7 @@ def _accepting(addresses: Iterable[tuple[str, int]], within_s: float) -> list[tu
     with ExitStack() as stack:
         waiting = stack.enter_context(selectors.DefaultSelector())
         for address in addresses:
-            try:
-                connection = stack.enter_context(socket.socket())
-            except OSError:
-                break  # no file descriptor is left: these are tried at the next look
+            connection = stack.enter_context(socket.socket())
             connection.setblocking(False)
             begun = connection.connect_ex(address)
             if begun == 0:

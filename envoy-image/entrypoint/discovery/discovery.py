@@ -151,11 +151,11 @@ class Discovery:
 
     def _run(self) -> Never:
         wait_until = self._clock.monotonic() + HEALTHY_WITHIN_S
-        self.look(FIRST_ANSWER_WITHIN_S)
+        self._look_on(FIRST_ANSWER_WITHIN_S)
         # A proxy that gets requests and knows no task of a backend that has some answers 503 for a whole pause.
         while self._nobody_knows and self._clock.monotonic() < wait_until:
             self._clock.sleep(ASK_AGAIN_AFTER_S)
-            self.look()
+            self._look_on()
         self._looked.set()
         silent_looks = 0
         while True:
@@ -166,7 +166,14 @@ class Discovery:
                 # Answers take their time, too, and many backends' add up.
                 pause = max(ASK_AGAIN_AFTER_S, pause - (self._clock.monotonic() - self._began))
             self._clock.sleep(pause)
-            self.look()
+            self._look_on()
+
+    def _look_on(self, within_s: float = 0.0) -> None:
+        """Look, whatever happens: without this thread Envoy would keep the tasks of today for ever."""
+        try:
+            self.look(within_s)
+        except Exception as error:  # noqa: BLE001  the next look may go well
+            self._log.error("internal-fault", error=type(error).__name__, place=place_of(error))
 
     def _ask(self, each: BackendEndpoints, retry_until: float) -> str:
         """Take Cloud Map's answer over; returns why there is none."""

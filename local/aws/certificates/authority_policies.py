@@ -90,7 +90,7 @@ class AuthorityPolicies:
             raise ServiceError(
                 "AccessDeniedException",
                 f"account {account} is not authorized to perform: {action} on resource: {arn} because no "
-                "resource-based policy allows it",
+                f"resource-based policy allows the {action} action",
             )
         return self._find(arn)
 

@@ -3,14 +3,14 @@ Requests for what belongs to another account: the identity's policy and the reso
 
 MiniStack decides so for the services whose resource policies it knows, if it finds the resource; here Private CA joins
 them, and what is looked for is looked for where its ARN says. MiniStack also lets an account's root do everything,
-which on AWS is root of its own account alone.
+which on AWS is root of its own account alone; and it blames the identity's policy for what a resource's does not allow.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ministack.core import iam_evaluator, responses
+from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.core.responses import get_account_id
 from ministack.services import dynamodb
 
@@ -35,6 +35,8 @@ def install(policies: AuthorityPolicies) -> None:
     hooks.wrap(iam_evaluator, "_resource_policy", lambda inner: _with_authorities(inner, policies))
     hooks.wrap(iam_evaluator, "_resource_policy", _with_owners)
     hooks.wrap(iam_evaluator, "enforce", _with_limited_root)
+    hooks.wrap(iam_evaluator, "combine_resource_policy", _with_the_resource)
+    hooks.wrap(iam_actions, "access_denied_response", _with_the_policy_that_is_missing)
 
 
 def _with_authorities(inner: Callable[..., Any], policies: AuthorityPolicies) -> Callable[..., Any]:
@@ -86,7 +88,32 @@ def _with_limited_root(inner: Callable[..., Any]) -> Callable[..., Any]:
         result = iam_evaluator.evaluate_resource_policy(found[0], context)
         if result.decision == "Allow":
             return None
-        result.principal_arn = context.principal_arn
+        result.principal_arn, result.resource_policy_arn = context.principal_arn, resource_arn
         return result
 
     return enforce
+
+
+def _with_the_resource(inner: Callable[..., Any]) -> Callable[..., Any]:
+    def combine(identity: Any, ctx: Any, *of: Any, **limits: Any) -> Any:
+        result = inner(identity, ctx, *of, **limits)
+        if identity.decision == "Allow" and result.decision == "ImplicitDeny":
+            result.resource_policy_arn = ctx.resource_arn
+        return result
+
+    return combine
+
+
+def _with_the_policy_that_is_missing(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """IAM guide, "Troubleshoot access denied error messages"."""
+
+    def respond(service: str, action: str, principal_arn: str, *of: Any, **said: Any) -> Any:
+        resource = said.get("resource_policy_arn")
+        if resource and not said.get("explicit_deny") and not said.get("message"):
+            said["message"] = (
+                f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource} "
+                f"because no resource-based policy allows the {action} action"
+            )
+        return inner(service, action, principal_arn, *of, **said)
+
+    return respond

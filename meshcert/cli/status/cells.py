@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
 
 ANSWERS_WITHIN_S = 10.0
-"""How long a cell's tables are waited for, with the way to its credentials; those of 1,000 identities take two."""
+"""How long a cell's tables are waited for, once its credentials are there; those of 1,000 identities take two."""
 _CODES = (exit_codes.NEEDS_A_PERSON, exit_codes.REFUSED, exit_codes.UNAVAILABLE, exit_codes.USAGE, exit_codes.UNSETTLED)
 
 
@@ -73,8 +73,11 @@ def ask_cells(
     """
     Ask every cell that has identities, all at once; what is wrong with one of them is no failure of the others.
 
+    Before, it signs in for one after the other: a profile may ask for an MFA code, and there is one terminal.
+
     Args:
-        opened: Access to the mesh in a region, with a profile; an empty one means the environment's credentials.
+        opened: Signs in, and gives access to the mesh in a region, with a profile; an empty one means the environment's
+            credentials.
         profiles: Profiles of the AWS configuration by cell.
         match: A pattern of the shell's; only identities whose name matches are kept.
         live: Whether AWS is asked now, which may take minutes; otherwise it is what the last looks have left in the
@@ -85,19 +88,27 @@ def ask_cells(
         An answer of each, in the mesh file's order.
     """
     holders = {cell for cells in cells_of_identities(mesh).values() for cell in cells}
+    asked = [cell for cell in mesh.cells if cell in holders]
     answers: dict[str, CellAnswer] = {}
+    accounts: dict[str, Account] = {}
+    for cell in asked:
+        profile = profiles.get(cell, "")
+        try:
+            accounts[cell] = opened(mesh.cells[cell].region, profile)
+        except MeshcertError as error:
+            answers[cell] = _silent(mesh, cell, *advice_in_cell(error, cell, profile))
 
-    def ask(cell: str) -> None:
-        answers[cell] = _ask(mesh, cell, opened, profiles.get(cell, ""), match, live=live, tell=tell)
+    def ask(cell: str, account: Account) -> None:
+        answers[cell] = _ask(mesh, cell, account, profiles.get(cell, ""), match, live=live, tell=tell)
 
     # Daemons: a command that has told of a cell which does not answer ends without waiting for it.
-    asking = {cell: Thread(target=ask, args=(cell,), daemon=True) for cell in mesh.cells if cell in holders}
+    asking = {cell: Thread(target=ask, args=(cell, account), daemon=True) for cell, account in accounts.items()}
     for each in asking.values():
         each.start()
     until = monotonic() + ANSWERS_WITHIN_S
     for each in asking.values():
         each.join(None if live else max(until - monotonic(), 0.0))
-    return tuple(answers.get(cell) or _unanswered(mesh, cell, each) for cell, each in asking.items())
+    return tuple(answers.get(cell) or _unanswered(mesh, cell, asking[cell]) for cell in asked)
 
 
 def exit_code_of(answers: tuple[CellAnswer, ...]) -> int:
@@ -110,6 +121,9 @@ def show_cells(
     screen: Screen, mesh: Mesh, answers: tuple[CellAnswer, ...], *, unsettled_only: bool, page: int, live: bool
 ) -> None:
     """Show a page of the identities of all cells, those that need a person first; above it, cells without an answer."""
+    if not answers:
+        screen.line((mesh.name, "bold"), ": no cell has an identity, so there is nothing to ask")
+        return
     answered = [each for each in answers if not each.problem]
     sights = [sight for each in answered for sight in each.survey.sights]
     now = max((sight.seen.now for sight in sights), default=SystemClock().now())
@@ -138,7 +152,7 @@ def print_cells_json(mesh: Mesh, answers: tuple[CellAnswer, ...], *, live: bool)
 def _ask(
     mesh: Mesh,
     cell: str,
-    opened: Callable[[str, str], Account],
+    account: Account,
     profile: str,
     match: str,
     *,
@@ -147,7 +161,6 @@ def _ask(
 ) -> CellAnswer:
     place = mesh.cells[cell]
     try:
-        account = opened(place.region, profile)
         caller = account.caller()
         if caller != place.account:
             whose = f"profile {profile} is" if profile else "the environment's credentials are"

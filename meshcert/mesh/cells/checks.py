@@ -14,6 +14,7 @@ from meshcert.mesh.cells.placing import (
     crossing_calls,
     network_of,
 )
+from meshcert.mesh.cells.slices import LONGEST_TRUST, remote_callers
 from meshcert.mesh.naming import name_problem
 from meshcert.mesh.network import CellDiscovery, Egress
 
@@ -144,6 +145,15 @@ def _check_discovery(mesh: Mesh, findings: Findings) -> None:
         for problem in problems:
             remedy = f"Write dns, or give virtual_nodes.{node} a service_discovery of its own"
             findings.add(f"cells.{there}.discovery", problem, remedy)
+    for cell in mesh.cells:
+        callers = remote_callers(mesh, cell)
+        if callers and callers.trust_length > LONGEST_TRUST:
+            findings.add(
+                f"cells.{cell}.discovery",
+                f"callers in {len(callers.accounts)} accounts may assume its role, whose trust policy would have "
+                f"{callers.trust_length:,} characters: IAM takes {LONGEST_TRUST:,}",
+                "Write dns, or give virtual nodes that fewer cells should call a service_discovery of their own",
+            )
 
 
 def _check_identity(mesh: Mesh, identity: str, cells: set[str], findings: Findings) -> None:
@@ -171,7 +181,8 @@ def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], findings: Find
             findings.add(
                 f"hierarchies.{hierarchy}.cell",
                 f"its CAs are in {region}, and cell {other} is in {mesh.cells[other].region}: RAM shares in one region",
-                "Declare a hierarchy in each region, and let each trust the other by also_trust",
+                "Declare a hierarchy in each region; for a call between them, have each side trust the other's root by "
+                "trust: {file: ...}, not by hierarchy or also_trust",
             )
 
 

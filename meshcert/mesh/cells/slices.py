@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert import naming
@@ -12,10 +13,16 @@ from meshcert.mesh.network import CellDiscovery
 from meshcert.proxy import RemoteNamespace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
+
+
+LONGEST_TRUST = 2_048
+"""Characters of a role's trust policy without white space (IAM user guide, "IAM and AWS STS quotas")."""
 
 
 class Sharing(NamedTuple):
@@ -64,6 +71,24 @@ class RemoteCallers(NamedTuple):
     any_role: tuple[str, ...]
     services: tuple[str, ...]
 
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The accounts that the role's trust policy names."""
+        partition = self.any_role[0].split(":")[1]
+        return tuple(f"arn:{partition}:iam::{account}:root" for account in self.accounts)
+
+    @property
+    def condition(self) -> dict[str, dict[str, list[str]]]:
+        """Which roles of them it admits; where it has no room for so many, any role of the mesh in their cells."""
+        exact = _admitting(self.roles)
+        fits = len(_trust_policy(self.principals, exact)) <= LONGEST_TRUST
+        return exact if fits else _admitting(self.any_role)
+
+    @property
+    def trust_length(self) -> int:
+        """Characters of the trust policy, of :data:`LONGEST_TRUST`."""
+        return len(_trust_policy(self.principals, self.condition))
+
 
 def in_cell(mesh: Mesh, cell: str) -> Mesh:
     """
@@ -87,7 +112,9 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
     }
     return mesh.part(
         _registrations(mesh, cell),
-        about=mesh.about.model_copy(update={"namespace": place.namespace or mesh.namespace}),
+        about=mesh.about.model_copy(
+            update={"namespace": place.namespace or mesh.namespace, "http_name": place.http_name}
+        ),
         network=place.network or mesh.network,
         cells={},
         hierarchies=hierarchies,
@@ -170,6 +197,21 @@ def remote_callers(mesh: Mesh, cell: str) -> RemoteCallers | None:
     )
 
 
+def _admitting(roles: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    return {"ArnLike": {"aws:PrincipalArn": list(roles)}}
+
+
+def _trust_policy(principals: Sequence[str], condition: Mapping[str, object]) -> str:
+    """The trust policy as IAM counts it, in the words of the stacks."""
+    statement = {
+        "Action": "sts:AssumeRole",
+        "Condition": condition,
+        "Effect": "Allow",
+        "Principal": {"AWS": principals},
+    }
+    return json.dumps({"Statement": [statement], "Version": "2012-10-17"}, separators=(",", ":"))
+
+
 def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:
     """The accounts of cells, in the file's order, but for that of the owner's cell."""
     accounts = (declared.account for name, declared in mesh.cells.items() if name in cells)
@@ -197,7 +239,7 @@ def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespac
         if there == cell or declared.service_discovery or place.discovery is not CellDiscovery.ROLE:
             continue
         role = naming.role_arn(place.region, place.account, naming.discovery_role(mesh.name, place.region))
-        http_name = mesh.about.http_name or mesh.namespace_of(there)
+        http_name = place.http_name or mesh.namespace_of(there)
         found[name] = mesh.cloud_map_name(runner), RemoteNamespace(http_name, place.region, role)
     return found
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks.federation.files import bundles_in_files
+from meshcert.mesh.checks.network.networks import no_ranges_of_a_vpc
 from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
 from meshcert.mesh.existing import roots_in_files
 from meshcert.mesh.part import EgressFilter
@@ -61,6 +62,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _applications(mesh),
         _order(mesh),
         _passed_on(mesh),
+        no_ranges_of_a_vpc(mesh),
     )
     return tuple(finding for kind in kinds for finding in kind)
 

@@ -14,8 +14,8 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.deploying.settings import SETTINGS_TYPE
 from meshcert.mesh import proxy_settings, settings_document
-from stacks.constructs.attached.policy_length import require_room
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
+from stacks.constructs.containers.policy_length import require_room
 from stacks.constructs.containers.task_rights import WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.envoy_service import DNS_TTL
 from stacks.constructs.refused_peers import count_refused_peers

@@ -60,7 +60,11 @@ def task_rights(
         row = f"{SETTINGS_PREFIX}{service}"
         statements.append(rights.own_rows("ReadItsSettings", naming.routes_table(mesh.name), row, "dynamodb:GetItem"))
     if proxy.secret_references:
-        statements += [*_reading_secrets(proxy, key_arn), *_reading_lists(mesh, proxy, authorities), acknowledge]
+        statements += [
+            *_reading_secrets(mesh.name, proxy, key_arn),
+            *_reading_lists(mesh, proxy, authorities),
+            acknowledge,
+        ]
     elif proxy.certificate_files or proxy.trust_files:
         statements.append(acknowledge)
     return statements
@@ -95,25 +99,30 @@ def _discovery(proxy: ProxySettings) -> Iterator[iam.PolicyStatement]:
         yield iam.PolicyStatement(sid="FindBackendsOfOtherCells", actions=["sts:AssumeRole"], resources=roles)
 
 
-def _reading_secrets(proxy: ProxySettings, key_arn: str) -> Iterator[iam.PolicyStatement]:
+def _reading_secrets(mesh: str, proxy: ProxySettings, key_arn: str) -> Iterator[iam.PolicyStatement]:
+    def arns(names: Iterable[str]) -> list[str]:
+        return [f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{name}" for name in names]
+
     # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
-    secrets = [
-        f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
-        for reference in proxy.secret_references
-    ]
     yield iam.PolicyStatement(
         sid="ReadItsSecrets",
         actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
-        resources=secrets,
+        resources=arns(f"{reference.secret}-??????" for reference in proxy.secret_references),
     )
-    # A policy of the user's may let the role read every secret of the account: the key opens it these alone.
-    these = {"kms:EncryptionContext:SecretARN": secrets}
+    # A policy of the user's may let the role read every secret of the account: the key opens it no other identity's.
+    opened = [f"{reference.secret}-??????" for reference in proxy.identities.values()]
+    # Roots are public, and there may be many: a second list of them would fill the role.
+    opened += [naming.trust_bundle_secret(mesh, "*")] if proxy.trust_bundles else []
+    opened += [naming.foreign_bundle_secret(mesh, "*")] if proxy.foreign_bundles else []
     # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
     yield iam.PolicyStatement(
         sid="DecryptItsSecrets",
         actions=["kms:Decrypt"],
         resources=[key_arn],
-        conditions={"StringEquals": VIA_SECRETS_MANAGER, "StringLike": these},
+        conditions={
+            "StringEquals": VIA_SECRETS_MANAGER,
+            "StringLike": {"kms:EncryptionContext:SecretARN": arns(opened)},
+        },
     )
 
 

@@ -10,8 +10,10 @@ import botocore.session
 import pytest
 
 from entrypoint.aws.assumed_role import SESSION_S, AssumedRoleCredentials
-from entrypoint.aws.credentials import REFRESH_BEFORE_S
+from entrypoint.aws.credentials import REFRESH_BEFORE_S, REFUSED_AGAIN_AFTER_S
+from entrypoint.aws.endpoint import parse_endpoint
 from entrypoint.aws.signature import Credentials
+from entrypoint.aws.signed_connection import Session, SignedConnection
 from evidence.fixtures.sts import session
 
 if TYPE_CHECKING:
@@ -113,6 +115,30 @@ def test_a_session_serves_until_it_ends_whatever_sts_says(
     assert sts.open == 0
 
     sts.failure = None
+    assert sts.key() == f"ASIA{len(sts.asked)}"
+
+
+def test_credentials_that_aws_refuses_are_fetched_anew_and_not_at_every_look() -> None:
+    """A role that is made anew, or whose sessions are revoked, serves 20 s later, not an hour; STS is not besieged."""
+    sts = Sts()
+    sts.key()
+    sts.credentials.refused()
+    assert sts.key() == "ASIA1", "a new session is refused for some seconds"
+    sts.now += REFUSED_AGAIN_AFTER_S
+    endpoint, _ = parse_endpoint("http://127.0.0.1:9")
+    SignedConnection(endpoint, "eu-west-1", "servicediscovery", Session(sts.credentials)).credentials_refused()
+    assert sts.key() == "ASIA2"
+
+    # The role is gone: what is kept serves on, since it may be refused for what it asks alone.
+    sts.failure = 403, DENIED
+    for _ in range(60):
+        sts.now += 5
+        assert sts.key() == "ASIA2"
+        sts.credentials.refused()
+    assert len(sts.asked) == 2 + 60 / 5, "STS is asked at every fifth look"
+    sts.failure = None
+    sts.now += REFUSED_AGAIN_AFTER_S
+    sts.credentials.refused()
     assert sts.key() == f"ASIA{len(sts.asked)}"
 
 

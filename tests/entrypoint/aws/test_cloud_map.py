@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from entrypoint.aws.cloud_map import MOST_INSTANCES, CloudMapReader
+from entrypoint.aws.json_api import FRESH_ROLE_CODES
 from meshcert.envoy.endpoints import TaskAddress
 from meshcert.errors import AwsRefused, AwsUnavailable
 
@@ -16,12 +17,17 @@ class _Wire:
     def __init__(self, status: int, answer: Any) -> None:
         self._answer = (status, json.dumps(answer).encode())
         self.sent: tuple[list[tuple[str, str]], Any] = ([], None)
+        self.refused = 0
 
     def post(self, headers: list[tuple[str, str]], body: bytes, timeout_s: float) -> tuple[int, bytes]:
         """One answer to everything."""
         assert timeout_s > 0
         self.sent = (headers, json.loads(body))
         return self._answer
+
+    def credentials_refused(self) -> None:
+        """Once more."""
+        self.refused += 1
 
 
 def _instance(**attributes: Any) -> dict[str, Any]:
@@ -111,6 +117,10 @@ class _CloudMap:
         more = {"Instances": instances} if self.asked[-1] == "DiscoverInstances" else {}
         return 200, json.dumps({"InstancesRevision": self.revision, **more}).encode()
 
+    def credentials_refused(self) -> None:
+        """Not here."""
+        raise AssertionError
+
 
 def test_instances_are_asked_for_only_after_a_change() -> None:
     """Quotas: 1,000 questions a second for instances, 3,000 for revisions, over all tasks of the account."""
@@ -123,3 +133,23 @@ def test_instances_are_asked_for_only_after_a_change() -> None:
     assert [task.address for (task,) in seen] == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"]
     revision, instances = "DiscoverInstancesRevision", "DiscoverInstances"
     assert cloud_map.asked == [instances, revision, revision, instances, revision]
+
+
+@pytest.mark.parametrize(
+    ("code", "void"),
+    [
+        *((code, True) for code in sorted(FRESH_ROLE_CODES)),
+        ("ExpiredTokenException", True),
+        ("ExpiredToken", True),
+        ("NamespaceNotFound", False),
+        ("ThrottlingException", False),
+        ("InternalFailure", False),
+    ],
+)
+def test_a_refusal_of_credentials_has_others_fetched(code: str, void: bool) -> None:  # noqa: FBT001 - a parameter
+    """Those of a revoked session or of a role that was made anew would be refused until they end."""
+    wire = _Wire(400, {"__type": code})
+
+    with pytest.raises((AwsRefused, AwsUnavailable)):
+        CloudMapReader(wire, "mesh.local").tasks("teller")
+    assert wire.refused == void

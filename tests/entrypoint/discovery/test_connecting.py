@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import time
 from contextlib import ExitStack
+
+import pytest
 
 from entrypoint.discovery import connecting
 from entrypoint.discovery.connecting import accepting
@@ -57,6 +61,23 @@ def test_more_than_are_tried_at_once_are_tried_in_turn() -> None:
         everybody = [listening(stack) for _ in range(connecting.AT_ONCE + 2)]
 
         assert accepting(everybody) == frozenset(everybody)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_without_file_descriptors_nobody_accepts_and_nothing_is_raised(left: int) -> None:
+    """The next look tries again; of the descriptors that were there, none is lost."""
+    with ExitStack() as stack:
+        address = listening(stack)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + left, hard))
+
+        assert accepting([address]) == frozenset()
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert accepting([address]) == {address}
 
 
 def test_a_tried_connection_brings_nothing() -> None:

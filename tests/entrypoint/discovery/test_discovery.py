@@ -330,6 +330,29 @@ def test_a_backend_without_an_answer_slows_down_no_other(error: MeshcertError, a
     assert min(between[1:]) >= ASK_AGAIN_AFTER_S
 
 
+def test_what_nobody_has_foreseen_ends_one_look_and_not_the_looking() -> None:
+    """The log says what it was and where; the look after it is as any other."""
+    world = World()
+    world.answers["teller"] = (FIRST,)
+
+    def fails(_addresses: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        raise ZeroDivisionError
+
+    def three_pauses(seconds: float) -> None:
+        world._wait(seconds)
+        world.discovery._accepting = world._accepting
+        if len(world.waits) == 3:
+            raise _Ended
+
+    world.discovery._accepting = fails
+    world.discovery._clock = ProcessClock(lambda: world.now, three_pauses, lambda: 1.0, lambda: world.now)
+    with pytest.raises(_Ended):
+        world.discovery._run()
+
+    assert [line["error"] for line in world.lines if line["event"] == "internal-fault"] == ["ZeroDivisionError"]
+    assert (world.envoy["teller"], world.closed["teller"]) == ({"10.0.0.1"}, set())
+
+
 def test_a_full_folder_is_no_answer_and_the_next_look_tries_again() -> None:
     """Envoy keeps what it has, and nothing counts as handed over that was not."""
     world = World()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import threading
 from dataclasses import replace
-from functools import partial
+from functools import partial, partialmethod
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.credentials import AssumeRoleProvider
 
 from meshcert.cli.__main__ import main
+from meshcert.cli.account import connect
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
 from meshcert.lifecycle.last_look import FaultSeen, LastLook
 from tests.meshcert.cli.cli_account import Broken, Ended, Terminal
@@ -18,6 +22,7 @@ from tests.meshcert.mesh.cells.yelb import BACKEND, FILE, FRONTEND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from meshcert.cli.account import Account
 
@@ -60,7 +65,7 @@ class Cells:
         """Put other ports in the place of some."""
         self.accounts[profile] = replace(self.accounts[profile], **parts)
 
-    def _open(self, mesh: str, environ: Mapping[str, str], profile: str = "") -> Account:
+    def _open(self, mesh: str, environ: Mapping[str, str], profile: str = "", _signed_in: object = None) -> Account:
         self.asked.append((mesh, environ["AWS_REGION"], profile))
         if profile not in self.accounts:
             raise AwsRefused("sign in", mesh, "ProfileNotFound" if profile else "NoCredentialsError")
@@ -139,7 +144,7 @@ def test_a_cell_that_does_not_answer_hides_no_other(cells: Cells, error: Meshcer
 
 
 def test_a_cell_that_is_silent_is_waited_for_no_longer_than_said(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that drops everything, or a profile whose sign-in hangs."""
+    """A network that drops everything."""
     silent, seconds = threading.Event(), 0.2
     cells.breaks("data-ops", caller=lambda: str(silent.wait()))
     monkeypatch.setattr("meshcert.cli.status.cells.ANSWERS_WITHIN_S", seconds)
@@ -150,6 +155,64 @@ def test_a_cell_that_is_silent_is_waited_for_no_longer_than_said(cells: Cells, m
     assert ended.code == 69
     assert "has not answered within" in ended.out
     assert [each[1] for each in rows(ended)] == ["gateway", "ui"]
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The AWS configuration of somebody who has to type a code for each account, and nothing else to sign in with."""
+    config = tmp_path / "config"
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    config.write_text("[profile keys]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = example\n")
+    with config.open("a") as file:
+        for name, account in (("edge-ops", FRONTEND), ("data-ops", BACKEND)):
+            serial, role = (f"arn:aws:iam::{account}:{each}/on-call" for each in ("mfa", "role"))
+            file.write(f"[profile {name}]\nrole_arn = {role}\nsource_profile = keys\nmfa_serial = {serial}\n")
+    return config
+
+
+@pytest.mark.usefixtures("cells", "configuration")
+def test_codes_are_asked_for_one_after_the_other_by_the_thread_that_has_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads would ask at once, and end with the terminal's echo off; who cannot sign in is a line of its own."""
+    asked: list[tuple[str, threading.Thread]] = []
+
+    def ask(prompt: str) -> str:
+        asked.append((prompt, threading.current_thread()))
+        raise EOFError
+
+    # botocore takes getpass for it, when it is imported.
+    monkeypatch.setattr(AssumeRoleProvider, "__init__", partialmethod(AssumeRoleProvider.__init__, prompter=ask))
+
+    code = main(["status", "--mesh", str(FILE), "--all-cells", *PROFILES], connect)
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert code == 77
+    assert [thread for _, thread in asked] == [threading.main_thread()] * 2
+    assert [FRONTEND in asked[0][0], BACKEND in asked[1][0]] == [True, True]
+    assert told.count("a profile asks for an MFA code, and here is no terminal") == 2
+    assert "or give --profile backend=NAME of one that can" in told
+
+
+def test_a_profile_of_two_cells_signs_in_once(configuration: Path) -> None:
+    """A code is good for one sign-in only; and nothing that runs beside renews what was got."""
+    counted, soon = configuration.with_name("sign-ins"), dt.datetime.now(dt.UTC) + dt.timedelta(minutes=14)
+    got = {"Version": 1, "AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": "example", "Expiration": soon.isoformat()}
+    program = configuration.with_name("sign-in")
+    program.write_text(f"#!/bin/sh\necho once >> {counted}\necho '{json.dumps(got)}'\n")
+    program.chmod(0o700)
+    configuration.write_text(f"[profile ops]\ncredential_process = {program}\n")
+    signed_in: dict[str, Any] = {}
+
+    connect("yelb", {"AWS_REGION": "eu-west-1"}, "ops", signed_in)
+    tries = counted.read_text()
+    connect("yelb", {"AWS_REGION": "eu-central-1"}, "ops", signed_in)
+
+    assert signed_in["ops"].access_key == "AKIAEXAMPLE"
+    assert counted.read_text() == tries
 
 
 def test_a_fault_of_the_program_over_one_cell_hides_no_other(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +288,17 @@ def test_what_makes_no_sense_is_refused_before_anybody_is_asked(
     assert code == 64
     assert told in capsys.readouterr().err
     assert cells.asked == []
+
+
+def test_a_mesh_whose_cells_hold_no_identity_has_nothing_to_ask(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and is no failure."""
+    monkeypatch.setattr("meshcert.cli.status.cells.cells_of_identities", lambda _mesh: {})
+
+    ended = cells.run()
+
+    assert (ended.code, ended.err, cells.asked) == (0, "", [])
+    assert "yelb: no cell has an identity, so there is nothing to ask" in ended.out
+    assert cells.run("--json").document["cells"] == []
 
 
 def test_a_mesh_without_cells_has_no_other_cell_to_ask(cells: Cells, capsys: pytest.CaptureFixture[str]) -> None:

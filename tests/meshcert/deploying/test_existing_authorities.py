@@ -175,6 +175,52 @@ def test_a_ca_of_another_account_that_is_not_shared_is_refused_with_what_to_do()
         refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{OTHER_ACCOUNT}:secret:x", denied)
     with pytest.raises(AccessDenied):
         refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{owner}:secret:x", denied)
+    bounded = AccessDenied(denied.operation, ROOT, denied.code, "because no permissions boundary allows the action")
+    with pytest.raises(AccessDenied, match="permissions boundary"):
+        refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{OTHER_ACCOUNT}:secret:x", bounded)
+
+
+AGEING = SEEN._replace(not_after=NOW + LEAF / 2)
+OTHER_CA = WANTED._replace(arn=f"{ROOT}-of-before")
+
+
+@pytest.mark.parametrize(
+    ("old", "seen", "words"),
+    [
+        ({"Existing": existing_properties(WANTED)}, AGEING, ""),
+        ({"Existing": existing_properties(WANTED)}, AGEING._replace(status="DISABLED"), "UpdateCertificateAuthority"),
+        ({"Existing": existing_properties(OTHER_CA)}, AGEING, "would outlive it"),
+        ({}, AGEING, "would outlive it"),
+    ],
+    ids=["the same CA", "the same, disabled", "another CA of yours", "a CA of the mesh's own"],
+)
+def test_the_end_of_a_ca_is_held_against_those_alone_who_begin_with_it(
+    world: World, old: dict[str, Any], seen: SeenAuthority, words: str
+) -> None:
+    """The first deploy of those that lead away from a CA that ends soon names it once more, in also_trust's bundle."""
+    world.clock.time = NOW
+    world.authorities.owned_by_others[ROOT] = seen
+    now = TRUST | {"Existing": existing_properties(WANTED), "RootCertificateAuthorityArn": [ROOT, f"{ROOT}-2"]}
+    world.authorities.hierarchies[f"{ROOT}-2"] = Hierarchy(name="colorteller-2")
+
+    answer = world.deploy_bundle("Update", now, OldResourceProperties=TRUST | old)
+
+    assert answer["Status"] == ("FAILED" if words else "SUCCESS"), answer
+    assert words in answer.get("Reason", "")
+
+
+def test_a_refused_update_goes_back_to_the_ca_that_has_signed_however_soon_it_ends(world: World) -> None:
+    """Refused as well, the way back would leave the stack stuck."""
+    assert world.ask("Create", IDENTITY)["Status"] == "SUCCESS"
+    world.authorities.owned_by_others[ROOT] = SEEN._replace(not_after=world.clock.now() + LEAF / 2)
+    before = TRUST | {"Existing": existing_properties(WANTED), "Identities": ["colorteller"]}
+    refused = before | {"Existing": existing_properties(OTHER_CA), "RootCertificateAuthorityArn": OTHER_CA.arn}
+
+    forwards = world.deploy_bundle("Update", refused, OldResourceProperties=before)
+    back = world.deploy_bundle("Update", before, OldResourceProperties=refused)
+
+    assert f"takes {ROOT} out" in forwards["Reason"]
+    assert back["Status"] == "SUCCESS", back
 
 
 def test_properties_that_make_no_sense_are_refused(world: World) -> None:

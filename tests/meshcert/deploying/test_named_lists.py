@@ -24,6 +24,9 @@ def named(*locations: str) -> dict[str, Any]:
     return TRUST | {"NamedLists": [{"CertificateAuthorityArn": ROOT, "Locations": list(locations)}]}
 
 
+PUBLISHED = named(ISSUING_LIST, ROOT_LIST)
+
+
 def declare(world: World, *locations: str) -> None:
     """As the stacks write it into the function's environment."""
     one = declared(ROOT)
@@ -70,6 +73,63 @@ def test_a_bucket_that_does_not_admit_the_account_is_refused_with_the_line_for_i
     }
     assert "add to the bucket's policy" in reason
     assert world.current(BUNDLE) is None or not world.vault.current_value(BUNDLE).value.count("CERTIFICATE")
+
+
+@pytest.fixture
+def closed(world: World) -> World:
+    """A mesh whose bundle names a list, and the list's owner has closed the bucket since."""
+    declare(world, ISSUING_LIST, ROOT_LIST)
+    world.list_buckets.admitting.add("their-pki")
+    assert world.ask("Create", PUBLISHED)["Status"] == "SUCCESS"
+    world.list_buckets.admitting.clear()
+    world.list_buckets.asked.clear()
+    return world
+
+
+def test_a_deploy_of_what_is_published_asks_no_other_account(closed: World) -> None:
+    """Otherwise an owner who closes a bucket stops every deploy here; that lists end, tasks tell."""
+    changed = PUBLISHED | {"Identities": ["another"]}
+
+    answers = [
+        closed.ask("Update", changed, OldResourceProperties=PUBLISHED),
+        # Undone: CloudFormation knows the bundle as the deploy that failed has left it.
+        closed.ask("Update", PUBLISHED, OldResourceProperties=changed),
+    ]
+
+    assert [each["Status"] for each in answers] == ["SUCCESS", "SUCCESS"]
+    assert closed.list_buckets.asked == []
+
+
+@pytest.mark.parametrize("admitted", [True, False], ids=["published", "refused"])
+def test_a_deploy_to_other_lists_is_undone_without_another_account(closed: World, *, admitted: bool) -> None:
+    """Whether the other lists were published or not: what it goes back to names a bucket that is closed by now."""
+    before = closed.current(BUNDLE)
+    lists = ("s3://new-pki/issuing.crl", "s3://new-pki/root.crl")
+    if admitted:
+        closed.list_buckets.admitting.add("new-pki")
+    declare(closed, *lists)
+    gone_on = closed.ask("Update", named(*lists), OldResourceProperties=PUBLISHED)
+    asked = list(closed.list_buckets.asked)
+    declare(closed, ISSUING_LIST, ROOT_LIST)
+
+    undone = closed.ask("Update", PUBLISHED, OldResourceProperties=named(*lists))
+
+    assert (gone_on["Status"], undone["Status"]) == ("SUCCESS" if admitted else "FAILED", "SUCCESS"), undone
+    assert closed.current(BUNDLE) == before
+    assert closed.list_buckets.asked == asked
+    assert {each.partition("/")[0] for each in asked} == {"new-pki"}
+
+
+def test_a_list_beside_known_ones_is_asked_for_alone(closed: World) -> None:
+    """The line for the policy is of its bucket."""
+    lists = (ISSUING_LIST, "s3://new-pki/root.crl")
+    declare(closed, *lists)
+
+    answer = closed.ask("Update", named(*lists), OldResourceProperties=PUBLISHED)
+
+    assert answer["Status"] == "FAILED"
+    assert "arn:aws:s3:::new-pki/root.crl" in answer["Reason"]
+    assert "their-pki" not in answer["Reason"]
 
 
 def test_every_ca_of_the_chain_needs_its_list(world: World) -> None:

@@ -186,23 +186,6 @@ SHAPE = [
         "Remove one",
         "network.existing.cidrs[1]",
     ),
-    *(
-        Slip(
-            "network",
-            {"existing": yours(cidrs=[cidr])},
-            "no range of a VPC's",
-            "/16 to /28",
-            "network.existing.cidrs[0]",
-        )
-        for cidr in ("172.16.0.0/12", "172.16.0.0/29")
-    ),
-    Slip(
-        "network",
-        {"existing": yours(cidrs=["172.16.0.0/16", "172.16.128.0/20"])},
-        "172.16.128.0/20 overlaps 172.16.0.0/16",
-        "the VPC's own ranges",
-        "network.existing.cidrs[1]",
-    ),
     Slip(
         "network",
         {"existing": yours(subnets={"us-west-1a": SUBNET, "us-west-1c": SUBNET})},

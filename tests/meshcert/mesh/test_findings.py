@@ -29,6 +29,14 @@ PARTNER = {
     "listeners": [{"port_mapping": {"port": 443, "protocol": "http"}}],
 }
 CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
+RANGES = "network.existing.cidrs"
+
+
+def ranges(*cidrs: str) -> dict[str, object]:
+    """A VPC of somebody's, whose ranges a mesh file says are these."""
+    subnets = {"us-west-1a": "subnet-0123456789abcdef0"}
+    return {"existing": {"vpc": "vpc-0123456789abcdef0", "cidrs": list(cidrs), "subnets": subnets}}
+
 
 FINDINGS = [
     (
@@ -48,6 +56,9 @@ FINDINGS = [
     ([("services.colorgateway.load_balancer", False)], "services.colorgateway.load_balancer", "admits nobody"),
     ([(f"{NODE}.listeners[0].tls.mode", "PERMISSIVE")], f"{NODE}.listeners[0].tls.mode", "nobody can come with it"),
     ([("identities.stranger", identity("colorgateway", STRANGER))], "identities.stranger", "no proxy presents it"),
+    ([("network", ranges("10.0.0.0/8"))], f"{RANGES}[0]", "10.0.0.0/8 is no range of a VPC's"),
+    ([("network", ranges("172.16.0.0/29"))], f"{RANGES}[0]", "172.16.0.0/29 is no range of a VPC's"),
+    ([("network", ranges("172.16.0.0/16", "172.16.128.0/20"))], f"{RANGES}[1]", "overlaps 172.16.0.0/16"),
     ([("hierarchies.spare", COLOR["hierarchies"]["colorgateway"])], "hierarchies.spare", "signs no identity"),
     ([(IMAGE, "examples/color/colortellr")], IMAGE, "there is no folder"),
     ([(IMAGE, "../colorteller-that-is-not-there")], IMAGE, "there is no folder"),

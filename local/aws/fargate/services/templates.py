@@ -26,8 +26,8 @@ _LOOK_AGAIN_S = 0.1
 def install() -> None:
     """Replace MiniStack's provisioners: they drop nested properties, misspell volumes, and do not wait."""
     hooks.replace(provisioners, "_normalize_container_defs", camel_case)
-    hooks.wrap(provisioners, "_ecs_task_def_create", _with_volumes)
-    provisioners._RESOURCE_HANDLERS[_TASK_DEFINITION]["create"] = provisioners._ecs_task_def_create
+    handlers = provisioners._RESOURCE_HANDLERS[_TASK_DEFINITION]
+    handlers["create"] = _with_volumes(handlers["create"])
     for operation, replacement in (("create", _create), ("update", _update), ("delete", _delete)):
         hooks.require(provisioners, f"_ecs_service_{operation}")
         provisioners._RESOURCE_HANDLERS[_SERVICE][operation] = replacement

@@ -6,10 +6,11 @@ import re
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from meshcert.errors import Fault
 from meshcert.mesh.checks.network.reach import check_range, is_range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -75,24 +76,24 @@ def _check_existing(network: Network, existing: ExistingNetwork, findings: Findi
         check_range(place, cidr, findings)
         if cidr in existing.cidrs[:index]:
             findings.add(place, f"{cidr} is written twice", "Remove one of them")
-        elif is_range(cidr):
-            _check_range_of_a_vpc(place, cidr, existing.cidrs[:index], findings)
     for field in ("subnets", "load_balancer_subnets"):
         _check_subnets(f"network.existing.{field}", getattr(existing, field), findings)
 
 
-def _check_range_of_a_vpc(place: str, cidr: str, earlier: Sequence[str], findings: Findings) -> None:
-    """Report a range that no VPC has beside the earlier ones: load balancers would admit others' addresses."""
-    own = IPv4Network(cidr)
-    if not LARGEST <= own.prefixlen <= SMALLEST_OF_A_VPC:
-        findings.add(
-            place,
-            f"{cidr} is no range of a VPC's, and load balancers would admit all of it",
-            f"Write the VPC's own ranges, each of /{LARGEST} to /{SMALLEST_OF_A_VPC}",
-        )
-    for other in earlier:
-        if is_range(other) and own.overlaps(IPv4Network(other)):
-            findings.add(place, f"{cidr} overlaps {other}, and a VPC's ranges do not", "Write the VPC's own ranges")
+def no_ranges_of_a_vpc(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each range of a VPC of yours that no VPC has: load balancers admit others' addresses, too."""
+    cidrs = [cidr for cidr in mesh.network.cidrs if mesh.network.existing and is_range(cidr)]
+    remedy = (
+        f"Write the VPC's own ranges, each of /{LARGEST} to /{SMALLEST_OF_A_VPC}; whom else a load balancer admits "
+        "stands in services.NAME.load_balancer.clients, and then the VPC's ranges stand there, too"
+    )
+    for index, cidr in enumerate(cidrs):
+        own, place = IPv4Network(cidr), f"network.existing.cidrs[{index}]"
+        if not LARGEST <= own.prefixlen <= SMALLEST_OF_A_VPC:
+            yield Fault(place, f"{cidr} is no range of a VPC's, and load balancers admit all of it", remedy)
+        for other in cidrs[:index]:
+            if own.overlaps(IPv4Network(other)):
+                yield Fault(place, f"{cidr} overlaps {other}, and a VPC's ranges do not", remedy)
 
 
 def _check_subnets(place: str, subnets: dict[str, str], findings: Findings) -> None:

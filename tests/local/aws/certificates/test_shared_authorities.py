@@ -14,7 +14,7 @@ import pytest
 
 from tests.local.aws import stacks
 from tests.local.aws.hierarchies import TEMPLATE, end_entity_request, eventually, issue, permit_acm, root
-from tests.local.aws.refusals import ClientError, code_of, is_allowed
+from tests.local.aws.refusals import ClientError, code_of, denial_of, is_allowed
 from tests.local.aws.roles import new_role
 from tests.local.aws.shared_authorities import OTHER, SERVICE_LINKED, InAccount, requested, share
 
@@ -86,7 +86,7 @@ def test_a_share_lets_another_account_issue_end_entities_and_read(fresh_aws: Loc
 
 
 def test_a_role_needs_its_own_policy_beside_the_share(fresh_aws: LocalAws, authority: str) -> None:
-    """Both must allow; a tag of another account's CA is not seen, so the ARN has to be named."""
+    """Both must allow, and AWS says which does not; a tag of another's CA is not seen, so the ARN has to be named."""
     there = InAccount(fresh_aws)
     action = {"Effect": "Allow", "Action": "acm-pca:DescribeCertificateAuthority"}
     by_tag = {"StringEquals": {"aws:ResourceTag/meshcert:mesh": "color"}}
@@ -96,15 +96,20 @@ def test_a_role_needs_its_own_policy_beside_the_share(fresh_aws: LocalAws, autho
         "tagged": new_role(there, "tagged", [{**action, "Resource": "*", "Condition": by_tag}]),
     }
 
-    def allowed() -> list[str]:
-        call = {"CertificateAuthorityArn": authority}
-        clients = {name: fresh_aws.client_as(role, "acm-pca") for name, role in roles.items()}
-        return [name for name, pca in clients.items() if is_allowed(pca.describe_certificate_authority, **call)]
+    def missing(pca: Any) -> str:
+        said = denial_of(pca.describe_certificate_authority, CertificateAuthorityArn=authority)
+        _, _, policy = said.partition(" because no ")
+        return policy.removesuffix(" policy allows the acm-pca:DescribeCertificateAuthority action")
 
-    before = allowed()
+    clients = {name: fresh_aws.client_as(role, "acm-pca") for name, role in roles.items()}
+    clients["root"] = there.client("acm-pca")
+    before = {name: missing(pca) for name, pca in clients.items()}
     share(fresh_aws, [authority])
+    after = {name: missing(pca) for name, pca in clients.items()}
 
-    assert (before, allowed()) == ([], ["named"])
+    own, others = "identity-based", "resource-based"
+    assert before == {"bare": own, "named": others, "tagged": own, "root": others}
+    assert after == {"bare": own, "named": "", "tagged": own, "root": ""}
 
 
 def test_acm_makes_its_role_at_the_first_request_and_renews_in_it(fresh_aws: LocalAws, authority: str) -> None:

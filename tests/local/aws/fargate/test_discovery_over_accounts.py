@@ -201,7 +201,7 @@ def test_the_role_of_a_cell_finds_what_is_called_and_does_nothing_else(fresh_aws
     stack = Stack(App(), "roles")
     callers = naming.role_arn(fresh_aws.region, OTHER, naming.role("yelb", fresh_aws.region, "ui"))
     called = mesh(("mesh.namespace", made["Name"]))
-    discovery_role(stack, called, RemoteCallers((OTHER,), (callers,), (), ("redis",)))
+    discovery_role(stack, called, RemoteCallers((OTHER,), (callers,), (callers,), ("redis",)))
     status = deploy(fresh_aws, "roles", dict(Template.from_stack(stack).find_resources("AWS::IAM::Role")))
     assert status == "CREATE_COMPLETE"
     _secret_for_everybody_in_the_account(fresh_aws)
