@@ -21,7 +21,7 @@ from entrypoint.container.paths import Paths
 from entrypoint.container.reports import ACCEPTED, INSTALLED
 from entrypoint.container.restarts import Restarts
 from meshcert.contract import exit_codes
-from meshcert.contract.environment import LOG_LEVEL
+from meshcert.contract.environment import AWAITS_STOP, LOG_LEVEL
 from meshcert.contract.stopping import ENVOY_STOP_S
 
 if TYPE_CHECKING:
@@ -89,6 +89,10 @@ class Supervisor:
         self._end_children()
         self._log.info("stopped", exit_code=self._exit_code)
         self._log.flush()
+        # Whoever depends on its health waits for startTimeout while it runs, but for ever once it has ended.
+        os.set_blocking(self._wakeup, True)
+        while self._environ.get(AWAITS_STOP) and not self._stop_requests:
+            os.read(self._wakeup, 512)
         return self._exit_code
 
     @property

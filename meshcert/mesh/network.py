@@ -82,6 +82,8 @@ class Cell(Part):
     """Its region."""
     namespace: str = Field(default="", examples=["frontend.yelb.internal"])
     """Cloud Map namespace of its services. Left out: that of the mesh; no two cells that call each other share one."""
+    http_name: Annotated[str, Field(max_length=1024)] = ""
+    """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     network: Network | None = None
     """The VPC of its services, with addresses that no cell has that it calls. Left out: that of the mesh."""
     discovery: CellDiscovery = CellDiscovery.DNS

@@ -152,6 +152,21 @@ def test_an_unreachable_secrets_manager_ends_the_start(start: Start) -> None:
     assert_ends_with(container, exit_codes.AWS_UNAVAILABLE, "no connection")
 
 
+def test_beside_a_job_a_failed_start_ends_when_it_is_told_to(start: Start) -> None:
+    """ECS heeds the startTimeout of a container that runs; its exit code still says why."""
+    variables = {"MESHCERT_START_DEADLINE_S": "1", "MESHCERT_AWAITS_STOP": "true"}
+    container = start(teller(), AWS_ENDPOINT_URL="http://127.0.0.1:9", **variables)
+    (told,) = container.told("stopped")
+
+    assert told["exit_code"] == exit_codes.AWS_UNAVAILABLE
+    assert not container.healthy()
+    with pytest.raises(subprocess.TimeoutExpired):
+        container.exit_code(within_s=0.5)
+    container.terminate()
+
+    assert container.exit_code() == exit_codes.AWS_UNAVAILABLE
+
+
 def test_missing_credentials_end_the_start(start: Start, published: SecretsApi) -> None:
     """Exit code 69: the task has no role, or its endpoint is out."""
     container = start(

@@ -17,6 +17,7 @@ from meshcert.contract.route_rows import SETTINGS_PREFIX
 from meshcert.documents.stored_settings import SettingsRow
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh, sidecar, task_settings
+from meshcert.mesh.checks.limits import resources
 from meshcert.proxy import ProxySettings
 from stacks.constructs.attached.sidecar import EnvoySidecar
 from stacks.constructs.containers.policy_length import require_room
@@ -66,6 +67,13 @@ def test_no_task_definition_and_no_service_is_made_for_it(stacks: dict[str, Temp
     assert [service["ServiceName"] for service in _of(stacks["services"], "AWS::ECS::Service")] == ["edge"]
     named = [json.dumps(role["RoleName"]) for role in _of(stacks["services"], "AWS::IAM::Role")]
     assert [name for name in named if "orders" in name] == []
+
+
+def test_its_resources_are_counted_as_the_stacks_have_them(stacks: dict[str, Template]) -> None:
+    """No task definition, role, service and group; two of them with one security group have one rule."""
+    counted = resources(MESH)
+
+    assert counted == {stack: len(stacks[stack]) for stack in counted}
 
 
 def test_a_rule_that_two_services_with_one_security_group_need_is_there_once(stacks: dict[str, Template]) -> None:
@@ -183,7 +191,9 @@ def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(tmp_path: Path) -
     found = assemble(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
     stacks = {each.stack_name.removeprefix("shop-"): each.template["Resources"] for each in found}
     services = stacks["services"]
+    counted = resources(load_mesh(tmp_path / "mesh.yaml"))
 
+    assert counted == {stack: len(stacks[stack]) for stack in counted}
     assert "report" in {each["Service"] for each in _of(services, "Custom::MeshcertSettings")}
     policies = [json.dumps(each["ManagedPolicyName"]) for each in _of(services, "AWS::IAM::ManagedPolicy")]
     assert [name for name in policies if "report" in name] != []
@@ -217,6 +227,8 @@ def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path
     containers = {each["Name"]: each for each in task["ContainerDefinitions"]}
     assert {name: each["Essential"] for name, each in containers.items()} == {"app": True, "envoy": False}
     assert containers["app"]["DependsOn"] == [{"ContainerName": "envoy", "Condition": "HEALTHY"}]
+    assert containers["envoy"]["StartTimeout"] == 120
+    assert {"Name": "MESHCERT_AWAITS_STOP", "Value": "true"} in containers["envoy"]["Environment"]
 
 
 def test_without_a_mesh_the_app_is_as_it_was(own: Template, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks import limits
+from meshcert.mesh.checks.stacks import caller_rules
 from meshcert.mesh.edges import callers
 from stacks.constructs import service_groups
 from tests.meshcert.mesh.mesh_slips import changed
@@ -35,9 +36,10 @@ def test_many_callers_are_let_in_by_the_group_that_they_share(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They have it from before their own rules go; and the stacks' resources are counted so."""
-    for module in (service_groups, limits):
+    for module in (service_groups, caller_rules):
         for name, number in zip(("JOINED_FROM", "MOST_ONE_BY_ONE"), numbers, strict=True):
             monkeypatch.setattr(module, name, number)
+    monkeypatch.setattr(limits, "JOINED_FROM", numbers[0])
     file = tmp_path / "mesh.yaml"
     file.write_bytes(changed(("shards", shards)))
 

@@ -74,7 +74,9 @@ def judge_namespace(seen: NamespaceSeen) -> Judgement:
     if seen.name != seen.declared:
         return contradicted(text, f"Write namespace: {seen.name} below mesh, or name the namespace {seen.declared}")
     if seen.known_as != seen.http_name:
-        return contradicted(text, f"Write http_name: {seen.known_as} below mesh: callers ask for {seen.http_name}")
+        return contradicted(
+            text, f"Write http_name: {seen.known_as} below mesh, or its cell: callers ask for {seen.http_name}"
+        )
     if seen.vpcs is not None and seen.vpc not in seen.vpcs:
         where = ", ".join(sorted(seen.vpcs)) or "no VPC"
         remedy = f"Name a namespace of {seen.vpc}, or have its hosted zone's owner associate it with that VPC"

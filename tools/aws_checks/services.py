@@ -216,7 +216,9 @@ def judge_discovery(seen: DiscoverySeen) -> Judgement:
         return contradicted("not in Cloud Map", f"Nobody finds its tasks: {_REGISTER}")
     text = f"HTTP name {seen.http_name}; {seen.instances} instances, {seen.running} tasks run"
     if seen.http_name != seen.declared:
-        return contradicted(text, f"Callers ask for {seen.declared}: write http_name: {seen.http_name} below mesh")
+        return contradicted(
+            text, f"Callers ask for {seen.declared}: write http_name: {seen.http_name} below mesh, or its cell"
+        )
     if seen.instances == seen.running:
         return confirmed(text)
     return undecided(text, "Tasks are coming or going: run this again; if it stays so, please report it")

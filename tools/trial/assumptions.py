@@ -75,6 +75,11 @@ ASSUMED = (
     Assumed("ECS", "that containers stop in the reverse order of their dependencies, each within its own stop timeout"),
     Assumed("ECS", "how soon it reports a failed task"),
     Assumed("ECS", "that a start period and `healthCheckGracePeriodSeconds` keep a slow application's task"),
+    Assumed(
+        "ECS",
+        "that `startTimeout` ends a task whose application waits for a container that is not healthy, and that nothing "
+        "does for one that has ended or has no such timeout (a job)",
+    ),
     Assumed("ECS", "that an update without `DesiredCount` keeps a service's number of tasks (`scaler`)"),
     Assumed(
         "ECS",

@@ -181,7 +181,8 @@ def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], findings: Find
             findings.add(
                 f"hierarchies.{hierarchy}.cell",
                 f"its CAs are in {region}, and cell {other} is in {mesh.cells[other].region}: RAM shares in one region",
-                "Declare a hierarchy in each region, and let each trust the other by also_trust",
+                "Declare a hierarchy in each region; for a call between them, have each side trust the other's root by "
+                "trust: {file: ...}, not by hierarchy or also_trust",
             )
 
 

@@ -112,7 +112,9 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
     }
     return mesh.part(
         _registrations(mesh, cell),
-        about=mesh.about.model_copy(update={"namespace": place.namespace or mesh.namespace}),
+        about=mesh.about.model_copy(
+            update={"namespace": place.namespace or mesh.namespace, "http_name": place.http_name}
+        ),
         network=place.network or mesh.network,
         cells={},
         hierarchies=hierarchies,
@@ -237,7 +239,7 @@ def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespac
         if there == cell or declared.service_discovery or place.discovery is not CellDiscovery.ROLE:
             continue
         role = naming.role_arn(place.region, place.account, naming.discovery_role(mesh.name, place.region))
-        http_name = mesh.about.http_name or mesh.namespace_of(there)
+        http_name = place.http_name or mesh.namespace_of(there)
         found[name] = mesh.cloud_map_name(runner), RemoteNamespace(http_name, place.region, role)
     return found
 

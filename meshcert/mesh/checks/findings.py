@@ -69,8 +69,9 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
 
 def _unreachable(mesh: Mesh) -> Iterator[Fault]:
     called = {call.node for call in mesh.calls()}
-    for node in mesh.virtual_nodes:
-        if node not in called:
+    for node, declared in mesh.virtual_nodes.items():
+        # A job's has no listener: nobody can call it.
+        if declared.listeners and node not in called:
             yield Fault(
                 f"virtual_nodes.{node}",
                 "nobody calls it" + ("" if mesh.is_outside(node) else ", and its security group admits nobody"),

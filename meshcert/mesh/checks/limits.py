@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
+from meshcert.mesh.checks.stacks.caller_rules import caller_rules
+from meshcert.mesh.edges.callers import JOINED_FROM, callers
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
@@ -44,6 +45,12 @@ KEY = 1
 """The KMS key of the secrets, if it is not yours; its alias is made either way."""
 SERVICE = 5
 """Role, task definition, security group, service, Cloud Map service."""
+ATTACHED = 2
+"""Of a service or job of yours: the policy for its task role, and the row of its settings."""
+REGISTRY = 2
+"""Its Cloud Map service, and the parameter that names it, unless that is yours too or it is a job."""
+SIDECAR_IMAGE = 1
+"""The parameter that names Envoy's image, if there is any such service."""
 GROUP = 1
 """The security group alone, which a service of a shard has in another stack than the rest."""
 PARAMETER = 1
@@ -118,18 +125,20 @@ def resources(mesh: Mesh) -> dict[str, int]:
     for identity in mesh.identities:
         counted[stack_of("identities", mesh.shards, identity)] += IDENTITY
     counted["services"] += LOGS * (len(mesh.services) if mesh.logs.group_per_service else 1)
-    for name in mesh.services:
+    counted["services"] += SIDECAR_IMAGE * any(service.attached for service in mesh.services.values())
+    for name, service in mesh.services.items():
         counted[stack_of("services", mesh.shards, name)] += _of_service(mesh, name)
+        if service.attached:
+            continue
         # Its security group, and the parameter with that one's id.
         counted["services"] += (GROUP if shards_of(mesh.shards, name) else 0) + (PARAMETER if mesh.shards else 0)
     many = callers(mesh)
+    for rule in caller_rules(mesh):
+        counted[rule.stack] += CALL
     for caller, node in {(call.caller, call.node) for call in mesh.calls()}:
-        callee = mesh.service_of(node) if mesh.is_run(node) else ""
-        counted[stack_of("services", mesh.shards, callee)] += CALL * (
-            (many[callee] <= MOST_ONE_BY_ONE) + _is_narrowed(mesh, caller)
+        counted[stack_of("services", mesh.shards, mesh.runner_of(node))] += CALL * (
+            (not mesh.is_run(node)) + _is_narrowed(mesh, caller)
         )
-    for callee in (callee for callee, count in many.items() if count > JOINED_FROM):
-        counted[stack_of("services", mesh.shards, callee)] += CALL
     if mesh.shards or any(count > JOINED_FROM for count in many.values()):
         counted["services"] += GROUP + (PARAMETER if mesh.shards else 0)
     return dict(counted)
@@ -138,6 +147,9 @@ def resources(mesh: Mesh) -> dict[str, int]:
 def _of_service(mesh: Mesh, name: str) -> int:
     """Resources of a service in its own stack, but rules that let its callers in."""
     service, apart = mesh.services[name], bool(shards_of(mesh.shards, name))
+    if service.attached:
+        is_registered = not service.is_job and not service.attached.cloud_map_service
+        return ATTACHED + REGISTRY * is_registered + ROUTES * _may_have_routes(mesh, name)
     gateway = mesh.virtual_gateways.get(service.virtual_gateway)
     count = SERVICE - (GROUP if apart else 0)
     count += ROUTES * _may_have_routes(mesh, name)

@@ -17,6 +17,7 @@ from meshcert.mesh.naming import (
     spiffe_id_problem,
     trust_domain_problem,
 )
+from meshcert.mesh.stacks.shards import shards_of
 from meshcert.san import Dns, SpiffeIdPrefix, proves_any
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal", "verify")
 """Roles and log groups of meshcert itself: those of a service are called like the service."""
 
+BALANCER = "-balancer"
+"""What follows a gateway's name in that of its load balancer."""
 LONGEST_NAMES = 3_500
 """Bytes of an identity's names in the SSM parameter from which acm-pca issues. A standard one has 4,096 (AWS Systems
 Manager, "Parameter tiers"); the CA's ARN takes some 120 of them, the other fields some 300, the rest is kept for new
@@ -58,6 +61,17 @@ def check_names(mesh: Mesh, findings: Findings) -> None:
                 f"services.{name}",
                 f"{name!r} is the name of one of meshcert's own roles or log groups",
                 f"Choose another name than {', '.join(RESERVED)}",
+            )
+        gateway = name.removesuffix(BALANCER)
+        balanced = mesh.services.get(gateway) if gateway != name and not mesh.services[name].attached else None
+        is_made = balanced and balanced.load_balancer and not balanced.load_balancer.target_groups
+        # Each has a security group, of the same logical id; of services in shards, those stand elsewhere.
+        if is_made and not shards_of(mesh.shards, name) and not shards_of(mesh.shards, gateway):
+            findings.add(
+                f"services.{name}",
+                f"{name!r} is the name of the load balancer of {gateway} in their stack",
+                "Choose another name",
+                given=(f"services.{gateway}.load_balancer",),
             )
 
 

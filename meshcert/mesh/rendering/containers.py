@@ -30,6 +30,8 @@ LOG_BUFFER_MIB = 5
 """Of lines that a container's log driver keeps while CloudWatch does not take them; later ones are lost."""
 MOUNT_OPTIONS = ("noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}")
 """Of the tmpfs at :data:`~meshcert.contract.container.MATERIAL_DIR`."""
+LONGEST_START_TIMEOUT_S = 120
+"""The longest ``startTimeout`` of a container on Fargate (Amazon ECS API, ContainerDefinition)."""
 HEALTHY, START = "HEALTHY", "START"
 """Conditions of a dependency (Amazon ECS API, ContainerDependency)."""
 
@@ -60,6 +62,8 @@ class SidecarContainer:
         ports: TCP ports it listens on for others.
         after: The containers that it starts after, by name, each with the condition.
         essential: Whether the task ends with it. Beside a job it does not: the application's exit code decides.
+        start_timeout_s: How long others wait until it is healthy, seconds; then the task ends. With None they wait for
+            hours, if nothing else ends the task.
     """
 
     name: str
@@ -71,6 +75,7 @@ class SidecarContainer:
     ports: tuple[int, ...] = ()
     after: Mapping[str, str] = field(default_factory=dict)
     essential: bool = True
+    start_timeout_s: int | None = None
 
 
 def envoy_container(

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
 from meshcert.contract.container import MATERIAL_DIR
-from meshcert.contract.environment import PROXY_FROM
+from meshcert.contract.environment import AWAITS_STOP, PROXY_FROM
 from meshcert.contract.stopping import APPLICATION_STOP_S
 from meshcert.documents.stored_settings import SettingsRow, packed_settings
 from meshcert.mesh.rendering.containers import (
     HEALTHY,
     LOG_BUFFER_MIB,
+    LONGEST_START_TIMEOUT_S,
     MOUNT_OPTIONS,
     envoy_container,
     readiness_container,
@@ -84,7 +85,10 @@ def sidecar(mesh: Mesh, service: str) -> Sidecar:
     variables = {PROXY_FROM: SettingsRow(naming.routes_table(mesh.name), service).uri}
     if declared.is_job:
         # ECS tells it to stop when the application has ended, and it has no ways in that anybody had to leave.
-        containers = [replace(envoy_container(variables, (), drain_s=0, application_stop_s=0), essential=False)]
+        # No service's scheduler ends a task that is not healthy: it would wait, and cost, for hours. ECS heeds the
+        # timeout of a container that runs, not of one that has ended (amazon-ecs-agent, dependencygraph/graph.go).
+        envoy = envoy_container({**variables, AWAITS_STOP: "true"}, (), drain_s=0, application_stop_s=0)
+        containers = [replace(envoy, essential=False, start_timeout_s=LONGEST_START_TIMEOUT_S)]
     else:
         stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
         containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]
@@ -148,6 +152,8 @@ def container_definition(found: Sidecar, container: SidecarContainer, image: str
             },
         },
     }
+    if container.start_timeout_s:
+        definition["startTimeout"] = container.start_timeout_s
     if container.entry_point:
         definition["entryPoint"] = list(container.entry_point)
     if container.ports:

@@ -37,6 +37,7 @@ def add_container(
         essential=container.essential,
         readonly_root_filesystem=True,
         linux_parameters=linux,
+        start_timeout=Duration.seconds(container.start_timeout_s) if container.start_timeout_s else None,
         stop_timeout=Duration.seconds(container.stop_timeout_s),
         environment=dict(container.environment),
         port_mappings=[ecs.PortMapping(container_port=port) for port in container.ports] or None,

@@ -11,7 +11,9 @@ import pytest
 
 from entrypoint.aws.assumed_role import SESSION_S, AssumedRoleCredentials
 from entrypoint.aws.credentials import REFRESH_BEFORE_S, REFUSED_AGAIN_AFTER_S
+from entrypoint.aws.endpoint import parse_endpoint
 from entrypoint.aws.signature import Credentials
+from entrypoint.aws.signed_connection import Session, SignedConnection
 from evidence.fixtures.sts import session
 
 if TYPE_CHECKING:
@@ -123,7 +125,8 @@ def test_credentials_that_aws_refuses_are_fetched_anew_and_not_at_every_look() -
     sts.credentials.refused()
     assert sts.key() == "ASIA1", "a new session is refused for some seconds"
     sts.now += REFUSED_AGAIN_AFTER_S
-    sts.credentials.refused()
+    endpoint, _ = parse_endpoint("http://127.0.0.1:9")
+    SignedConnection(endpoint, "eu-west-1", "servicediscovery", Session(sts.credentials)).credentials_refused()
     assert sts.key() == "ASIA2"
 
     # The role is gone: what is kept serves on, since it may be refused for what it asks alone.

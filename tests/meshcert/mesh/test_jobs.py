@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from meshcert.cli.__main__ import cli
 from meshcert.mesh import Mesh, proxy_settings, read_mesh, services_by_identity, sidecar
+from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.rendering.sidecar import container_definition
 from meshcert.proxy import ProxySettings
 from tests.meshcert.mesh.job_mesh import mesh_with_a_job
@@ -50,6 +52,8 @@ def test_the_task_ends_with_the_application_and_not_with_envoy() -> None:
     (envoy,) = (container_definition(found, each, "envoy:1", "eu-west-1") for each in found.containers)
 
     assert (envoy["name"], envoy["essential"], envoy["stopTimeout"]) == ("envoy", False, 10)
+    assert envoy["startTimeout"] == 120  # Fargate's maximum; without it ECS waits for hours
+    assert {"name": "MESHCERT_AWAITS_STOP", "value": "true"} in envoy["environment"]
     assert {"name": "MESHCERT_DRAIN_S", "value": "0"} in envoy["environment"]
     assert "portMappings" not in envoy
     assert (found.application_after, found.tags, found.is_registered) == ({"envoy": "HEALTHY"}, {}, False)
@@ -74,6 +78,7 @@ def test_the_command_prints_what_a_job_gets(tmp_path: Any) -> None:
     assert (found["registry_parameter"], found["tags"]) == (None, [])
     template = printed("--cloudformation")
     assert "Essential: false" in template
+    assert "StartTimeout: 120" in template
     assert "# Properties of the service" not in template
     steps = printed()
     assert steps.startswith("job nightly-report joins mesh shop as report:")
@@ -134,3 +139,30 @@ def test_two_jobs_do_not_share_a_task_definition() -> None:
     found["services"]["second"] = {**found["services"]["report"], "virtual_node": "second"}
 
     assert faults(found) == {"services.second.attached": "task definition nightly-report is service report already"}
+
+
+def test_a_job_that_nobody_calls_is_no_finding() -> None:
+    """Nobody can."""
+    assert [each for each in findings_of(mesh(), Path()) if "report" in each.place] == []
+
+
+@pytest.mark.parametrize(
+    ("jobs", "groups", "is_refused"), [(57, 57, False), (58, 58, True), (71, 71, True), (71, 9, False)]
+)
+def test_a_group_takes_sixty_rules_for_callers_of_yours(jobs: int, groups: int, *, is_refused: bool) -> None:
+    """AWS would refuse the 61st in mid-deploy, and three are others'; jobs that share a group have one rule."""
+    found = mesh_with_a_job()
+    for number in range(jobs):
+        name = f"job-{number}"
+        attached = {
+            **found["services"]["report"]["attached"],
+            "task_definition": name,
+            "security_group": f"sg-{number % groups:08x}",
+        }
+        found["virtual_nodes"][name] = found["virtual_nodes"]["report"]
+        found["services"][name] = {**found["services"]["report"], "virtual_node": name, "attached": attached}
+
+    told = faults(found)
+
+    assert list(told) == (["services.stock"] if is_refused else [])
+    assert not is_refused or f"would have {groups + 3} rules" in told["services.stock"]

@@ -8,7 +8,7 @@ import pytest
 
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.stacks import shards
-from tests.meshcert.mesh.mesh_slips import changed
+from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,22 @@ def test_a_shard_with_more_services_and_callers_than_a_template_has_parameters_i
     assert [fault.place for fault in outside] == ["shards.one"]
     assert "its services and their callers are 2" in outside[0].problem
     assert alone == ()
+
+
+def test_a_service_with_the_name_of_a_load_balancer_is_refused_in_its_stack_alone() -> None:
+    """Each has a security group, of the same logical id there."""
+    name, gateway = "edge-balancer", COLOR["services"]["colorgateway"]
+    more = [
+        ("services.colorgateway", REMOVED),
+        ("services.edge", {**gateway, "virtual_gateway": "colorgateway", "load_balancer": True}),
+        (f"virtual_nodes.{name}", COLOR["virtual_nodes"]["colorteller"]),
+        (f"services.{name}", {**COLOR["services"]["colorteller"], "virtual_node": name}),
+    ]
+
+    together = read_mesh(changed(*more)).faults
+    without = read_mesh(changed(*more, ("services.edge.load_balancer", False))).faults
+    apart = read_mesh(changed(*more, ("shards", {"one": [name]}))).faults
+
+    assert [fault.place for fault in together] == [f"services.{name}"]
+    assert "the load balancer of edge" in together[0].problem
+    assert (without, apart) == ((), ())

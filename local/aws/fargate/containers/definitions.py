@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _STOP_TIMEOUT_S = 30.0
-_START_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class ContainerDefinition:
         working_directory: Replaces the image's WORKDIR, if given.
         user: Replaces the image's USER, if given.
         depends_on: Condition (START, COMPLETE, SUCCESS, HEALTHY) by container name.
-        start_timeout_s: How long others wait until it meets their condition.
+        start_timeout_s: How long others wait until it meets their condition; None if for as long as the task lasts.
         stop_timeout_s: Seconds between SIGTERM and SIGKILL.
         read_only: Whether its root file system is read-only.
         mounts: Of volumes.
@@ -99,7 +98,7 @@ class ContainerDefinition:
     user: str | None
     depends_on: Mapping[str, str]
     health_check: HealthCheck | None
-    start_timeout_s: float
+    start_timeout_s: float | None
     stop_timeout_s: float
     read_only: bool
     tmpfs: tuple[Tmpfs, ...]
@@ -129,7 +128,7 @@ class ContainerDefinition:
             user=value.get("user"),
             depends_on={item["containerName"]: item["condition"] for item in value.get("dependsOn") or ()},
             health_check=HealthCheck.read(value.get("healthCheck")),
-            start_timeout_s=float(value.get("startTimeout") or _START_TIMEOUT_S),
+            start_timeout_s=float(value["startTimeout"]) if value.get("startTimeout") else None,
             stop_timeout_s=float(value.get("stopTimeout") or _STOP_TIMEOUT_S),
             read_only=bool(value.get("readonlyRootFilesystem")),
             tmpfs=tuple(_tmpfs(item) for item in (value.get("linuxParameters") or {}).get("tmpfs") or ()),

@@ -87,12 +87,18 @@ class Part:
         )
 
     def defeats(self, condition: str) -> bool:
-        """True if ``condition`` can no longer be met, or was not met within the container's startTimeout."""
+        """
+        True if the task ends, for ``condition`` was not met within the container's startTimeout, or by its exit code.
+
+        No kinder than ECS: who waits for the health of a container without that timeout, or of one that has ended,
+        waits for as long as the task lasts (amazon-ecs-agent, dependencygraph/graph.go; containers-roadmap#2379).
+        """
         if not self.started or self.fulfils(condition):
             return False
-        late = time.monotonic() - self._started_at > self.definition.start_timeout_s
-        sick = condition == "HEALTHY" and self.health is Health.UNHEALTHY
-        return late or sick or (condition != "COMPLETE" and self.ended)
+        if self.ended:
+            return condition == "SUCCESS"
+        longest = self.definition.start_timeout_s
+        return longest is not None and time.monotonic() - self._started_at > longest
 
     def _note_health(self, health: Health) -> None:
         self.health = health

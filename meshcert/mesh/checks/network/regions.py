@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 def check_regions(mesh: Mesh, findings: Findings) -> None:
     """Report what is in another region than the first: a mesh without cells is in one."""
     if mesh.cells:
-        if mesh.about.secrets_key:
-            findings.add(
-                "mesh.secrets_key",
-                "a KMS key is of one account and region, and each cell has secrets of its own",
-                "Remove it: each cell gets a key",
-                given=("cells",),
-            )
+        _check_shared(mesh, findings)
         return
     (first, region), *others = [*_regions(mesh)] or [("", "")]
     for place, other in others:
@@ -33,6 +27,26 @@ def check_regions(mesh: Mesh, findings: Findings) -> None:
                 f"Name one in {region}: all of a mesh is in one region, or it has cells",
                 given=(first,),
             )
+
+
+def _check_shared(mesh: Mesh, findings: Findings) -> None:
+    """Report what the file says of the whole mesh and each cell has of its own."""
+    about = mesh.about
+    of_one = {
+        "secrets_key": "a KMS key is of one account and region, and each cell has secrets of its own",
+        "namespace_id": "a namespace is of one account and region, and each cell with services has one of its own",
+        "http_name": "it is of one namespace, and each cell with services has one of its own",
+    }
+    remedies = {
+        "secrets_key": "Remove it: each cell gets a key",
+        "namespace_id": "Remove it: each cell gets a namespace",
+        "http_name": f"Write it in that namespace's cell: cells.NAME.http_name: {about.http_name}",
+    }
+    one_runs_all = len({service.cell for service in mesh.services.values()}) <= 1
+    for field, problem in of_one.items():
+        within = ("services",) if field == "namespace_id" else ()
+        if getattr(about, field) and not (field == "namespace_id" and one_runs_all):
+            findings.add(f"mesh.{field}", problem, remedies[field], given=("cells",), within=within)
 
 
 def _regions(mesh: Mesh) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,6 +13,8 @@ from awscrt.auth import AwsCredentialsProvider
 from botocore.exceptions import ClientError
 
 from local.aws.fargate.containers import sandbox
+from local.aws.fargate.containers.definitions import ContainerDefinition
+from local.aws.fargate.tasks import parts
 from local.running_aws import LocalAws
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.roles import new_role
@@ -218,10 +221,11 @@ def test_a_job_ends_with_its_application_and_its_sidecar_after_it(aws: LocalAws)
     assert {item["name"]: item["exitCode"] for item in stopped["containers"]} == {"app": 0, "job": 3}
 
 
-def test_a_job_whose_sidecar_cannot_start_never_starts(aws: LocalAws) -> None:
-    """Nothing waits for what will not be healthy any more."""
+def test_a_job_whose_sidecar_is_not_healthy_in_time_never_starts(aws: LocalAws) -> None:
+    """Its startTimeout ends the task, and it its own end with the code that says why."""
     after = [{"containerName": "app", "condition": "HEALTHY"}]
-    sidecar = container(essential=False, entryPoint=["sh", "-c", "exit 77"], healthCheck=health_check())
+    waits = ["sh", "-c", "trap 'exit 77' TERM; while :; do sleep 0.1; done"]
+    sidecar = container(essential=False, entryPoint=waits, healthCheck=health_check(), startTimeout=2)
     job = container("job", entryPoint=["sleep", "60"], dependsOn=after)
     task = RunningTask.start(aws, register(aws, "job-in-vain", sidecar, job))
 
@@ -230,6 +234,29 @@ def test_a_job_whose_sidecar_cannot_start_never_starts(aws: LocalAws) -> None:
     codes = {item["name"]: item.get("exitCode") for item in stopped["containers"]}
     assert codes == {"app": 77, "job": None}
     assert stopped["stopCode"] == "TaskFailedToStart"
+
+
+@pytest.mark.parametrize(
+    ("running", "start_timeout_s", "ends"),
+    [(True, 120, True), (True, None, False), (False, 120, False)],
+    ids=["it runs", "no startTimeout", "it has ended"],
+)
+def test_only_a_start_timeout_ends_the_wait_for_health(
+    monkeypatch: pytest.MonkeyPatch, *, running: bool, start_timeout_s: int | None, ends: bool
+) -> None:
+    """Otherwise ECS lets a task wait for hours, so nothing of ours may count on its end."""
+    now = [1.0]
+    monkeypatch.setattr(parts, "Container", lambda *_: SimpleNamespace(running=running, start=lambda: None))
+    monkeypatch.setattr(parts, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    definition = ContainerDefinition.read(container(startTimeout=start_timeout_s), {}, {})
+    plan: Any = None  # the container above takes any
+    part = parts.Part(definition, plan, lambda: None)
+    part.start()
+
+    assert not part.defeats("HEALTHY")
+    now[0] += 121
+
+    assert part.defeats("HEALTHY") is ends
 
 
 def test_containers_start_when_their_dependencies_are_met(aws: LocalAws) -> None:

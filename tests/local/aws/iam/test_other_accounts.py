@@ -11,6 +11,7 @@ import pytest
 from tests.local.aws.refusals import ClientError
 from tests.local.aws.roles import new_role
 from tests.local.aws.shared_authorities import InAccount
+from tests.local.aws.stacks import deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,3 +157,20 @@ def _denied(call: Callable[..., Any], arguments: dict[str, Any]) -> bool:
     except ClientError as error:
         return "AccessDenied" in error.response["Error"]["Code"]
     return False
+
+
+@pytest.mark.parametrize(("characters", "made"), [(2_048, True), (2_049, False)])
+def test_a_trust_policy_has_the_length_that_iam_takes(fresh_aws: LocalAws, characters: int, made: bool) -> None:  # noqa: FBT001
+    """2,048 characters without white space: in a stack, too, whose deploy fails."""
+
+    def trust(callers: str) -> dict[str, Any]:
+        condition = {"ArnLike": {"aws:PrincipalArn": callers}}
+        principal = {"Service": "lambda.amazonaws.com"}
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": condition}
+        return {"Version": "2012-10-17", "Statement": [statement]}
+
+    whole = trust("a" * (characters - len(json.dumps(trust(""), separators=(",", ":")))))
+    properties = {"RoleName": "long", "AssumeRolePolicyDocument": whole}
+    status = deploy(fresh_aws, "long", {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}})
+
+    assert (status == "CREATE_COMPLETE") == made

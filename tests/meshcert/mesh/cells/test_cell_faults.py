@@ -28,6 +28,9 @@ SLIPS = [
     Slip("cells.frontend.region", "eu-central-1", "RAM shares in one region", "in each", "hierarchies.edge.cell"),
     Slip("cells.backend.network", {"cidr": "10.1.128.0/17"}, "would be there twice", "Give it other addresses"),
     Slip("cells.backend.namespace", "frontend.yelb.internal", "a VPC resolves one zone", "namespace of its own"),
+    Slip("mesh.http_name", "yelb.internal-1a2b", "each cell with services has one", "cells.NAME.http_name: yelb.int"),
+    Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "each cell gets a namespace"),
+    Slip("mesh.secrets_key", f"arn:aws:kms:eu-west-1:{SHARED}:key/a", "a KMS key is of one account", "gets a key"),
     Slip("cells.backend.discovery", "dsn", "", ""),
     Slip("cells.frontend.region", "cn-north-1", "in another partition of AWS", "Write dns", "cells.backend.discovery"),
 ]
@@ -172,3 +175,23 @@ def test_a_role_has_room_for_the_accounts_of_its_callers() -> None:
     assert place == "cells.backend.discovery"
     assert "callers in 25 accounts" in problem
     assert problem.endswith("characters: IAM takes 2,048")
+
+
+def test_a_call_between_regions_goes_by_files_as_the_fault_says() -> None:
+    """Its CAs are shared in their own region alone, so neither side can name the other's hierarchy."""
+    far = {**YELB["hierarchies"]["inner"], "cell": "backend", "subject": {"organization": "Yelb far"}}
+    there: list[tuple[str, object]] = [("cells.backend.region", "ap-southeast-2"), ("hierarchies.far", far)]
+    there += [(f"identities.{name}.hierarchy", "far") for name in ("appserver", "redis", "postgres")]
+    validation = "listeners[0].tls.validation.trust"
+    there += [(f"virtual_nodes.{name}.{validation}", {"hierarchy": "far"}) for name in ("redis", "postgres")]
+    there += [("virtual_nodes.appserver.backend_defaults.client_policy.tls.validation.trust", {"hierarchy": "far"})]
+    both = ("virtual_nodes.ui.backends[0].client_policy.tls.validation.trust", f"virtual_nodes.appserver.{validation}")
+    volumes = {"volumes": [{"container_path": "/keys", "efs": {"file_system_id": "fs-0123456789abcdef0"}}]}
+    files: list[tuple[str, object]] = [(f"services.{name}.proxy", volumes) for name in ("ui", "appserver")]
+    files += [(place, {"file": {"certificate_chain": "/keys/other.pem"}}) for place in both]
+    joined = [("hierarchies.inner.also_trust", ["far"]), ("hierarchies.far.also_trust", ["inner"])]
+
+    assert reading(*there, *files).faults == ()
+    told = {fault.place: fault.remedy for fault in reading(*there, *joined).faults}
+    assert set(told) == {"hierarchies.inner.cell", "hierarchies.far.cell"}
+    assert all("trust: {file: ...}, not by hierarchy or also_trust" in remedy for remedy in told.values())

@@ -196,3 +196,13 @@ def test_a_mesh_without_cells_is_the_whole() -> None:
 
     assert color is not None
     assert color.host("colorteller") == f"colorteller.{COLOR['mesh']['namespace']}"
+
+
+def test_the_http_name_is_that_of_one_cells_namespace() -> None:
+    """AWS adds a suffix in one account; the other cells' names stay, and callers ask for the one that is there."""
+    whole = mesh(("cells.backend.http_name", "backend.yelb.internal-1a2b"), *DEPLOYED)
+    frontend, backend = in_cell(whole, "frontend"), in_cell(whole, "backend")
+
+    assert (frontend.http_name, backend.http_name) == ("frontend.yelb.internal", "backend.yelb.internal-1a2b")
+    (where,) = [where for where in proxy_settings(frontend, "ui").discovered_in if where]
+    assert where.name == backend.http_name
