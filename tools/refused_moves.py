@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from meshcert import naming
 from meshcert.deploying.custom_resource import IDENTITY_TYPE
 from meshcert.deploying.settings import SETTINGS_TYPE
-from meshcert.mesh.edges.callers import MOST_ONE_BY_ONE, ONE_BY_ONE, callers
+from meshcert.mesh.edges.callers import MOST_ONE_BY_ONE, ONE_BY_ONE, callers, calling
 from meshcert.mesh.stacks.shards import stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from meshcert.mesh import Mesh
-    from meshcert.mesh.services import DeclaredService
 
 _BESIDE = (
     "A mesh does not move: make a second one beside it, with a name of its own, and move callers over "
@@ -170,13 +169,13 @@ def _sharing(template: Mapping[str, Any]) -> Iterator[str]:
 
 def _callers_shut_out(mesh: Mesh, made: Made, one_by_one: Collection[str]) -> Iterator[str]:
     """Callees whose stack may be deployed before that of callers, which do not have the group that it lets in."""
-    calls = {(call.caller, mesh.service_of(call.node)) for call in mesh.calls() if mesh.is_run(call.node)}
+    calls = calling(mesh)
     for callee, count in callers(mesh).items():
         home = made.homes.get(("services", callee))
         out = sorted(
             name
             for name, service in mesh.services.items()
-            if (_proxy(service), callee) in calls
+            if (service.proxy_place, callee) in calls
             and name not in made.sharing
             and made.homes.get(("services", name), home) != home
             and not service.attached
@@ -202,12 +201,6 @@ def _secrets_key(identities: Mapping[str, Any]) -> str | None:
 
 def _key(arn: str) -> str:
     return arn or "a key that a deploy makes"
-
-
-def _proxy(service: DeclaredService) -> str:
-    """The place of what a service runs in the mesh file."""
-    node, gateway = service.virtual_node, service.virtual_gateway
-    return f"virtual_nodes.{node}" if node else f"virtual_gateways.{gateway}"
 
 
 def _some(names: Sequence[str]) -> str:

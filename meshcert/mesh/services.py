@@ -132,6 +132,13 @@ class DeclaredService(Part, title="Service"):
     """For virtual gateways: `true` makes an internal network load balancer; or what it is like, or which of yours."""
 
     @property
+    def proxy_place(self) -> str:
+        """The place in the mesh file of the virtual node or gateway it runs."""
+        if self.virtual_gateway:
+            return f"virtual_gateways.{self.virtual_gateway}"
+        return f"virtual_nodes.{self.virtual_node}"
+
+    @property
     def is_job(self) -> bool:
         """Whether its tasks end by themselves: no ECS service runs them, and nobody calls them."""
         return self.attached is not None and self.attached.job

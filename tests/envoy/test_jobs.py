@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import time
 from typing import TYPE_CHECKING
 
 from evidence.fixtures.cloud_map import CloudMap
-from evidence.fixtures.container import eventually
+from evidence.fixtures.container import eventually, request
 from evidence.fixtures.proxies import TELLER_NAME, gateway, teller
 from meshcert.contract import exit_codes
 from meshcert.proxy import Route, WayOut
@@ -17,22 +16,12 @@ from tests.envoy.two_ends import publish_both
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi
     from tests.envoy.conftest import Start
 
 LOCAL = 15100
 AT_ONCE_S = 5.0
 """A drain takes 15 s and a second more."""
-
-
-def _status(container: Container) -> int:
-    connection = http.client.HTTPConnection(container.address, LOCAL, timeout=30)
-    try:
-        connection.request("GET", "/", headers={"Host": TELLER_NAME})
-        return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 def test_a_jobs_sidecar_is_healthy_without_an_application_and_ends_at_once(
@@ -49,7 +38,7 @@ def test_a_jobs_sidecar_is_healthy_without_an_application_and_ends_at_once(
         with application(callee.address):
             for each in (callee, job):
                 each.wait_until_healthy()
-            eventually(lambda: _status(job) == 200, "a first answer")
+            eventually(lambda: request(job.address, LOCAL, host=TELLER_NAME)[0] == 200, "a first answer")
 
             began = time.monotonic()
             job.terminate()

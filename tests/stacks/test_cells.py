@@ -46,8 +46,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stacks(folder: Path) -> Stacks:
     """The stacks of the shared cell and of the backend's, by name."""
-    app = App(outdir=str(folder / "out"), context={**CONTEXT, "mesh": str(folder / "mesh.yaml")})
-    whole = load_mesh(folder / "mesh.yaml")
+    return _synthesised(folder, folder / "mesh.yaml", "out")
+
+
+def _synthesised(folder: Path, file: Path, out: str) -> Stacks:
+    app = App(outdir=str(folder / out), context={**CONTEXT, "mesh": str(file)})
+    whole = load_mesh(file)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("stacks.identities.ROOT", folder)
         for cell in ("shared", "backend"):
@@ -206,13 +210,7 @@ def listed(folder: Path) -> Stacks:
     """The stacks of the shared cell and of the backend's, with revocation lists of one hierarchy."""
     file = folder / "listed.yaml"
     file.write_bytes(text(*DEPLOYED, *LISTED))
-    app = App(outdir=str(folder / "listed"), context={**CONTEXT, "mesh": str(file)})
-    whole = load_mesh(file)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("stacks.identities.ROOT", folder)
-        for cell in ("shared", "backend"):
-            add_cell(app, whole, cell, Platform.from_context(app.node))
-    return {stack.stack_name: stack for stack in app.synth().stacks_recursively}
+    return _synthesised(folder, file, "listed")
 
 
 def statements(stack: CloudFormationStackArtifact, kind: str) -> list[dict[str, Any]]:

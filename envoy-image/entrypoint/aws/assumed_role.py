@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from entrypoint.aws.credentials import KeptCredentials, expiry
-from entrypoint.aws.signature import Credentials
+from entrypoint.aws.signature import Credentials, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ chaining"), and the shortest that a role may be limited to."""
 
 _VERSION = "2011-06-15"
 _HEADERS = [("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")]
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # Read by patterns: what an XML parser would do besides, entities above all, no answer of STS needs.
 _PARTS = {
     part: re.compile(rf"<{part}>\s*([!-%'-;=?-~]{{1,16384}})\s*</{part}>".encode())
@@ -62,7 +61,7 @@ class AssumedRoleCredentials(KeptCredentials):
             "RoleSessionName": self._session,
             "DurationSeconds": str(SESSION_S),
         }
-        body = "&".join(f"{name}={_escaped(value)}" for name, value in question.items())
+        body = "&".join(f"{name}={escaped(value)}" for name, value in question.items())
         connection = self._connect()
         try:
             status, answer = connection.post(_HEADERS, body.encode(), timeout_s)
@@ -91,7 +90,3 @@ def _only(found: list[bytes]) -> str:
     """The one text; raises ValueError if there is none, or another."""
     (text,) = found
     return text.decode("ascii")
-
-
-def _escaped(value: str) -> str:
-    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in value.encode())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from entrypoint.aws.http_exchange import HttpRequest
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 class Credentials(NamedTuple):
@@ -77,7 +77,7 @@ def signature_headers(
     canonical = "\n".join(
         [
             request.method,
-            request.path if of_s3 else _escaped(request.path),
+            request.path if of_s3 else escaped(request.path, b"/"),
             "",
             *(f"{name}:{value}" for name, value in signed),
             "",
@@ -96,6 +96,11 @@ def signature_headers(
     return [*headers, ("Authorization", f"{_ALGORITHM} {proof}")]
 
 
-def _escaped(path: str) -> str:
-    """As RFC 3986 escapes what is not unreserved, with the slash left alone."""
-    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in path.encode())
+def escaped(text: str, unescaped: bytes = b"") -> str:
+    """
+    A text as RFC 3986 escapes what is not unreserved.
+
+    Args:
+        unescaped: Further bytes that are left alone.
+    """
+    return "".join(chr(byte) if byte in _UNRESERVED or byte in unescaped else f"%{byte:02X}" for byte in text.encode())

@@ -25,10 +25,14 @@ For one deploy, in which the callers that a service has get the shared group: sh
 """
 
 
+def calling(mesh: Mesh) -> set[tuple[str, str]]:
+    """Each proxy's place in the mesh file, with each service that it calls."""
+    return {(call.caller, mesh.service_of(call.node)) for call in mesh.calls() if mesh.is_run(call.node)}
+
+
 def callers(mesh: Mesh) -> Counter[str]:
     """The number of proxies that call each service that anybody calls."""
-    calls = {(call.caller, mesh.service_of(call.node)) for call in mesh.calls() if mesh.is_run(call.node)}
-    return Counter(callee for _, callee in calls)
+    return Counter(callee for _, callee in calling(mesh))
 
 
 def one_by_one(context: object) -> frozenset[str]:

@@ -173,8 +173,6 @@ def _from_services(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
         places.setdefault((call.caller, call.node), []).append(call.place)
     runs = {service.virtual_node: name for name, service in mesh.services.items() if service.virtual_node}
     for name, service in mesh.services.items():
-        gateway, node = service.virtual_gateway, service.virtual_node
-        caller = f"virtual_gateways.{gateway}" if gateway else f"virtual_nodes.{node}"
         for backend in proxy_settings(mesh, name).backends:
             callee = parties.get(runs.get(backend.name, ""))
             yield Edge(
@@ -186,7 +184,7 @@ def _from_services(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
                 presented=backend.tls.identity if backend.tls else "",
                 client=backend.tls,
                 server=_server(mesh, callee, backend),
-                places=tuple(places[caller, backend.name]),
+                places=tuple(places[service.proxy_place, backend.name]),
                 paths=_paths(mesh, callee, backend),
             )
 

@@ -246,7 +246,7 @@ class _Judgement:
                 f"a gateway routes requests, and {self._callee.proxy} speaks tcp",
                 remedy="Let a virtual node call it: a local port of its backend leads there",
             )
-        place, tls = f"{_place(self._mesh, self._caller.name)}.backends", self._callee.listener.tls
+        place, tls = f"{self._mesh.services[self._caller.name].proxy_place}.backends", self._callee.listener.tls
         if tls.mode is not TlsMode.DISABLED and not (tls.identity and bool(tls.hierarchy) == bool(tls.trust)):
             return self._answer(
                 f"{self._callee.proxy} is not among {place}",
@@ -299,7 +299,7 @@ class _Judgement:
     def _to_declare(self) -> tuple[str, RefusalCause | None, list[Change]]:
         """What the caller would present, why that would be refused, and the changes that declare the call."""
         mesh, node = self._mesh, self._callee.proxy
-        place, proxy = _place(mesh, self._caller.name), _proxy(mesh, self._caller.name)
+        place, proxy = mesh.services[self._caller.name].proxy_place, _proxy(mesh, self._caller.name)
         backend = DeclaredBackend(virtual_node=node)
         policy = mesh.tls_of(Call(place, proxy, f"{place}.backends", backend, node))
         entry: dict[str, Any] = {"virtual_node": node}
@@ -413,13 +413,6 @@ class _Judgement:
 def _first_name(identity: dict[str, Any]) -> str:
     """The name of a declared identity that a listener can list: its SPIFFE ID if it has one."""
     return str(identity.get("spiffe_id") or identity["dns_names"][0])
-
-
-def _place(mesh: Mesh, service: str) -> str:
-    declared = mesh.services[service]
-    if declared.virtual_gateway:
-        return f"virtual_gateways.{declared.virtual_gateway}"
-    return f"virtual_nodes.{declared.virtual_node}"
 
 
 def _proxy(mesh: Mesh, service: str) -> VirtualGateway | VirtualNode:

@@ -81,6 +81,17 @@ def _made(stack: str, name: str, kind: str, **properties: Any) -> Callable[[Stac
     return change
 
 
+def _callable_by(principal: str) -> Callable[[Stacks], None]:
+    return _made(
+        RENEWAL,
+        "Callable",
+        "AWS::Lambda::Permission",
+        Action="lambda:InvokeFunction",
+        FunctionName={"Fn::GetAtt": ["RenewalFunction40543F47", "Arn"]},
+        Principal=principal,
+    )
+
+
 def _unconditional(stack: str, beginning: str, kind: str, of: str) -> Callable[[Stacks], None]:
     def change(stacks: Stacks) -> None:
         for statement in _properties(stacks, stack, beginning, kind)[of]["Statement"]:
@@ -249,26 +260,12 @@ WIDENINGS = (
     ),
     Widening(
         "a function that another account may call",
-        _made(
-            RENEWAL,
-            "Callable",
-            "AWS::Lambda::Permission",
-            Action="lambda:InvokeFunction",
-            FunctionName={"Fn::GetAtt": ["RenewalFunction40543F47", "Arn"]},
-            Principal=FRONTEND,
-        ),
+        _callable_by(FRONTEND),
         ("administrator of frontend reaches RenewalFunction", "lambda:invokefunction"),
     ),
     Widening(
         "a function that any account's schedules may call",
-        _made(
-            RENEWAL,
-            "Callable",
-            "AWS::Lambda::Permission",
-            Action="lambda:InvokeFunction",
-            FunctionName={"Fn::GetAtt": ["RenewalFunction40543F47", "Arn"]},
-            Principal="events.amazonaws.com",
-        ),
+        _callable_by("events.amazonaws.com"),
         ("services of AWS for it of frontend reaches RenewalFunction",),
     ),
     Widening(

@@ -44,13 +44,15 @@ def caller_rules(mesh: Mesh) -> dict[CallerRule, str]:
 
 def _rules(mesh: Mesh) -> Iterator[tuple[CallerRule, str]]:
     many = callers(mesh)
-    gateways = {declared.virtual_gateway: name for name, declared in mesh.services.items()}
+    runners = {declared.proxy_place: name for name, declared in mesh.services.items()}
     for call in mesh.calls():
         if not mesh.is_run(call.node):
             continue
-        section, _, name = call.caller.partition(".")
-        caller = gateways.get(name, "") if section == "virtual_gateways" else mesh.runner_of(name)
-        callee, node = mesh.service_of(call.node), mesh.virtual_nodes.get(call.node)
+        caller, callee, node = (
+            runners.get(call.caller, ""),
+            mesh.service_of(call.node),
+            mesh.virtual_nodes.get(call.node),
+        )
         if not caller or not node or not node.listeners:
             continue
         stack, port = stack_of("services", mesh.shards, callee), node.listeners[0].port_mapping.port

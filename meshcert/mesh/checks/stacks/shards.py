@@ -99,16 +99,8 @@ def _check_shared_groups(mesh: Mesh, findings: Findings) -> None:
 def _groups_named(mesh: Mesh, shard: str) -> int:
     """How many security groups a shard's stack of services names: those of its services, and of their callers."""
     inside = {name for name in mesh.services if shards_of(mesh.shards, name)[:1] == [shard]}
-    own = {_place_of(mesh, name) for name in inside}
+    own = {mesh.services[name].proxy_place for name in inside}
     many = callers(mesh)
     calls = (call for call in mesh.calls() if mesh.is_run(call.node) and mesh.service_of(call.node) in inside)
     named = {call.caller for call in calls if many[mesh.service_of(call.node)] <= MOST_ONE_BY_ONE}
     return len(inside) + len(named - own) + any(count > JOINED_FROM for count in many.values())
-
-
-def _place_of(mesh: Mesh, service: str) -> str:
-    """Place in the mesh file of the proxy that a service runs."""
-    declared = mesh.services[service]
-    if declared.virtual_gateway:
-        return f"virtual_gateways.{declared.virtual_gateway}"
-    return f"virtual_nodes.{declared.virtual_node}"
