@@ -14,6 +14,7 @@ from tools.aws_checks.load_balancers import (
     judge_balancer_subnet,
     judge_target_group,
 )
+from tools.aws_checks.network import ways_to_some
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Verdict
@@ -45,6 +46,9 @@ def test_tasks_can_be_registered_in_a_target_group(
 SUBNET = {"VpcId": "vpc-1", "AvailabilityZone": "us-west-1a", "AvailableIpAddressCount": 200}
 PUBLIC = BalancerSubnetSeen("vpc-1", "us-west-1a", is_on_the_internet=True, subnet=SUBNET, way_out="igw-1")
 
+SOME = PUBLIC._replace(way_out="", ways={"203.0.113.0/24": "igw-1"})
+HALVES = {"0.0.0.0/1": "igw-1", "128.0.0.0/1": "igw-1"}
+
 
 @pytest.mark.parametrize(
     ("seen", "verdict", "words"),
@@ -54,6 +58,15 @@ PUBLIC = BalancerSubnetSeen("vpc-1", "us-west-1a", is_on_the_internet=True, subn
         (PUBLIC._replace(way_out="nat-1"), NO, "route to an internet gateway as load_balancer_subnets"),
         (PUBLIC._replace(way_out="tgw-1"), NO, "or write scheme: internal"),
         (PUBLIC._replace(way_out=""), NO, "nobody outside would reach it"),
+        (SOME, OPEN, "no way out but for 203.0.113.0/24 by igw-1"),
+        (SOME._replace(way_out="nat-1"), OPEN, "nat-1 but for 203.0.113.0/24 by igw-1"),
+        (SOME._replace(clients=("203.0.113.8/29",)), YES, "203.0.113.0/24 by igw-1"),
+        (SOME._replace(clients=("203.0.113.8/29", "198.51.100.0/24")), OPEN, "see that all of them are there"),
+        (SOME._replace(ways=HALVES, clients=("0.0.0.0/0",)), YES, "128.0.0.0/1 by igw-1"),
+        (SOME._replace(ways={"203.0.113.0/24": "vpce-1"}, clients=("203.0.113.8/29",)), OPEN, "by vpce-1"),
+        (SOME._replace(ways={"pl-1": "igw-1"}, clients=("203.0.113.8/29",)), OPEN, "pl-1 by igw-1"),
+        (SOME._replace(ways={"10.0.0.0/8": "tgw-1"}), NO, "nobody outside would reach it"),
+        (SOME._replace(subnet=SUBNET | {"AvailableIpAddressCount": 7}), NO, "8 free addresses"),
         (PUBLIC._replace(way_out="vpce-1"), OPEN, "see that vpce-1 leads to an internet gateway"),
         (PUBLIC._replace(way_out="eni-1"), OPEN, "eni-1"),
         (PUBLIC._replace(way_out="arn:aws:networkmanager::111122223333:core-network/core-network-1"), OPEN, "arn:"),
@@ -67,6 +80,15 @@ PUBLIC = BalancerSubnetSeen("vpc-1", "us-west-1a", is_on_the_internet=True, subn
         "behind NAT",
         "behind a transit gateway",
         "no way out",
+        "a way to some",
+        "a way to some, and NAT",
+        "a way to all clients of the file",
+        "a way to some clients of the file",
+        "a way to both halves of the internet",
+        "some behind a firewall",
+        "a prefix list",
+        "a way to networks inside",
+        "a way to some, and full",
         "behind a firewall",
         "behind an appliance",
         "Cloud WAN",
@@ -80,3 +102,17 @@ def test_a_load_balancer_stands_where_its_clients_reach_it(
 ) -> None:
     """An internet-facing one in a private subnet is made without a word, and answers nobody."""
     assert_judged(judge_balancer_subnet(seen), verdict, words)
+
+
+def test_routes_to_some_networks_are_seen() -> None:
+    """The VPC's own addresses, lost next hops, IPv6 and what is for anywhere are none."""
+    routes = [
+        {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"},
+        {"DestinationCidrBlock": "203.0.113.0/24", "GatewayId": "igw-1"},
+        {"DestinationPrefixListId": "pl-1", "GatewayId": "igw-1"},
+        {"DestinationCidrBlock": "198.51.100.0/24", "GatewayId": "igw-1", "State": "blackhole"},
+        {"DestinationIpv6CidrBlock": "2001:db8::/32", "GatewayId": "igw-1"},
+        {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1"},
+    ]
+
+    assert ways_to_some({"Routes": routes}) == {"203.0.113.0/24": "igw-1", "pl-1": "igw-1"}

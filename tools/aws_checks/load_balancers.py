@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, collapse_addresses
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
-from tools.aws_checks.network import existing_network, route_table, way_out
+from tools.aws_checks.network import existing_network, route_table, way_out, ways_to_some
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ _FEWEST_ADDRESSES = 8
 """Free addresses in a subnet of a load balancer (Elastic Load Balancing guide)."""
 _NOT_FROM_OUTSIDE = ("nat-", "tgw-")
 """Where a default route may lead that no connection from the internet comes in by."""
+_FROM_OUTSIDE = ("igw-", "vpce-", "eni-")
+"""Where a route to some network leads if its hosts come in over the internet, maybe through a firewall."""
 
 
 class TargetGroupSeen(NamedTuple):
@@ -54,6 +58,8 @@ class BalancerSubnetSeen(NamedTuple):
         is_on_the_internet: Whether an internet-facing load balancer is to stand there.
         subnet: AWS's description.
         way_out: Id of what its route to anywhere leads to; empty if it has none.
+        ways: Ids of what its routes to some networks lead to, by CIDR block or prefix list.
+        clients: The address ranges of whom internet-facing ones admit; None if the file does not say them all.
     """
 
     vpc: str
@@ -61,6 +67,8 @@ class BalancerSubnetSeen(NamedTuple):
     is_on_the_internet: bool
     subnet: Mapping[str, Any]
     way_out: str
+    ways: Mapping[str, str] = MappingProxyType({})
+    clients: tuple[str, ...] | None = None
 
 
 def _groups(deployment: Deployment) -> Iterable[str]:
@@ -115,13 +123,17 @@ def _balancer_subnets(deployment: Deployment) -> Iterable[str]:
 def _balancer_subnet(deployment: Deployment, subnet: str) -> BalancerSubnetSeen:
     (found,) = deployment.account.read("ec2:DescribeSubnets", SubnetIds=[subnet])["Subnets"]
     (zone,) = (zone for zone, each in _balancer_zones(deployment).items() if each == subnet)
-    schemes = {balancer.scheme for balancer in _made_balancers(deployment)}
+    facing = [each for each in _made_balancers(deployment) if each.scheme is BalancerScheme.INTERNET_FACING]
+    ranges = [clients.cidr for balancer in facing for clients in balancer.clients]
+    table = route_table(deployment, subnet)
     return BalancerSubnetSeen(
         existing_network(deployment).vpc,
         zone,
-        BalancerScheme.INTERNET_FACING in schemes,
+        bool(facing),
         found,
-        way_out(route_table(deployment, subnet)),
+        way_out(table),
+        ways_to_some(table),
+        tuple(ranges) if ranges and all(ranges) else None,
     )
 
 
@@ -129,9 +141,13 @@ def judge_balancer_subnet(seen: BalancerSubnetSeen) -> Judgement:
     """Judge whether the load balancers that a deploy makes can stand in a subnet, and be reached as the file says."""
     vpc, zone, free = (seen.subnet[name] for name in ("VpcId", "AvailabilityZone", "AvailableIpAddressCount"))
     text = f"{vpc}, {zone}, {free} free addresses, {seen.way_out or 'no way out'}"
+    ways = {to: way for to, way in seen.ways.items() if way.startswith(_FROM_OUTSIDE)}
+    is_for_some = seen.is_on_the_internet and (not seen.way_out or seen.way_out.startswith(_NOT_FROM_OUTSIDE))
+    if is_for_some and ways:
+        text += f" but for {', '.join(f'{to} by {way}' for to, way in ways.items())}"
     if (vpc, zone) != (seen.vpc, seen.zone):
         return contradicted(text, f"Name a subnet of {seen.vpc} in {seen.zone}")
-    if seen.is_on_the_internet and (not seen.way_out or seen.way_out.startswith(_NOT_FROM_OUTSIDE)):
+    if is_for_some and not ways:
         return contradicted(
             text,
             "The load balancer is internet-facing, and nobody outside would reach it there: name subnets with a route "
@@ -139,13 +155,28 @@ def judge_balancer_subnet(seen: BalancerSubnetSeen) -> Judgement:
         )
     if free < _FEWEST_ADDRESSES:
         return contradicted(text, f"Name a subnet with {_FEWEST_ADDRESSES} free addresses or more")
-    if seen.is_on_the_internet and not seen.way_out.startswith("igw-"):
+    if is_for_some and not _reach_all(ways, seen.clients):
+        return undecided(
+            text,
+            "The load balancer is internet-facing, and only clients in those networks get its answers: see that all "
+            "of them are there",
+        )
+    if seen.is_on_the_internet and not is_for_some and not seen.way_out.startswith("igw-"):
         return undecided(
             text,
             f"The load balancer is internet-facing: see that {seen.way_out} leads to an internet gateway, as a "
             "firewall's endpoint does, and that clients come in by it",
         )
     return confirmed(text)
+
+
+def _reach_all(ways: Mapping[str, str], clients: tuple[str, ...] | None) -> bool:
+    """Whether routes to an internet gateway lead to every client that the file admits."""
+    to_gateway = [IPv4Network(to) for to, way in ways.items() if way.startswith("igw-") and "/" in to]
+    reached = [*collapse_addresses(to_gateway)]
+    return clients is not None and all(
+        any(IPv4Network(each).subnet_of(wider) for wider in reached) for each in clients
+    )
 
 
 CHECKS: tuple[Check[Any], ...] = (

@@ -199,6 +199,16 @@ def way_out(table: Mapping[str, Any]) -> str:
     return ""
 
 
+def ways_to_some(table: Mapping[str, Any]) -> dict[str, str]:
+    """Where a route table leads what is for one network or prefix list, by CIDR block or id; IPv4, the VPC's aside."""
+    ways = {}
+    for route in table["Routes"]:
+        to = route.get("DestinationCidrBlock") or route.get("DestinationPrefixListId") or ANYWHERE
+        if to != ANYWHERE and _next_hop(route) != "local" and route.get("State") != "blackhole":
+            ways[str(to)] = _next_hop(route)
+    return ways
+
+
 def way_elsewhere(table: Mapping[str, Any]) -> str:
     """Where a route table leads what is neither for the VPC itself nor for a service with a gateway endpoint."""
     for route in table["Routes"]:
