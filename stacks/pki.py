@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, CfnWaitConditionHandle, Stack
 
+from meshcert.mesh.stacks.logical_ids import root_output, shared_output
 from stacks.constructs.certificates.authority_shares import AuthorityShares
 from stacks.constructs.certificates.existing_authority import NamedAuthority
 from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
@@ -53,7 +54,7 @@ class PkiStack(Stack):
                 self, name, hierarchy=hierarchy, lists=bucket if hierarchy.writes_lists else None
             )
             self.hierarchies[name] = authorities
-            CfnOutput(self, f"{name}RootCa", value=authorities.root_arn)
+            CfnOutput(self, root_output(name), value=authorities.root_arn)
             # Exported always: the CDK would drop an export with its last user, and CloudFormation refuses that
             # while the next stack still imports it.
             self.export_value(authorities.root_arn)
@@ -68,4 +69,4 @@ class PkiStack(Stack):
                     authorities=authorities,
                     sharing=shared[name],
                 )
-                CfnOutput(self, f"{name}SharedCa", value=authorities.issuing_arn)
+                CfnOutput(self, shared_output(name), value=authorities.issuing_arn)

@@ -11,10 +11,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 from aws_cdk import aws_ssm as ssm
+from constructs import Construct
 
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
+from meshcert.mesh.stacks.logical_ids import address_output, routes_id
 from stacks.constructs.attached.service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
@@ -32,10 +34,9 @@ from stacks.shards import ShardStacks, scope_of_part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from constructs import Construct
-
     from meshcert.mesh import Mesh
     from meshcert.mesh.cells.slices import Crossing, RemoteCallers
+    from meshcert.proxy import Listener
     from stacks.pki import PkiStack
     from stacks.runtime import Platform
 
@@ -78,7 +79,8 @@ class ServicesStack(Stack):
         self.shards = ShardStacks(self, mesh=mesh, holds="services")
         placed = placement(self, mesh)
         groups = ServiceGroups(self, "Groups", mesh=mesh, vpc=placed.vpc)
-        task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
+        task_logs = self._task_logs(mesh) if mesh.logs.makes_shared else None
+        yours = self._logs_of_yours(mesh) if mesh.logs.existing else None
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
@@ -88,7 +90,8 @@ class ServicesStack(Stack):
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
-            logs=task_logs,
+            logs_of_yours=yours,
+            made_logs=task_logs,
             execution_role=execution_role(
                 self,
                 "ExecutionRole",
@@ -96,6 +99,7 @@ class ServicesStack(Stack):
                 purpose=f"meshcert {name}: pulls images and writes logs for the tasks",
                 images=[image for declared in mesh.services.values() for image in declared.images],
                 log_groups=[task_logs.log_group_arn] if task_logs else _log_groups(mesh),
+                log_group_of_yours=mesh.logs.existing_name,
             ),
             envoy=envoy_image(platform),
             platform=platform,
@@ -142,7 +146,7 @@ class ServicesStack(Stack):
                     target=own[service],
                     protected=mesh.about.deletion_protection,
                 )
-                CfnOutput(homes[service], f"{service}Address", value=balancer.dns_name)
+                CfnOutput(homes[service], address_output(service), value=balancer.dns_name)
 
     @property
     def availability_zones(self) -> list[str]:
@@ -198,9 +202,25 @@ class ServicesStack(Stack):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        proxies = (proxy_settings(mesh, service) for service in mesh.services)
-        count_refused_peers(self, group, (listener for proxy in proxies for listener in proxy.listeners))
+        count_refused_peers(self, group, _listeners(mesh))
         return group
+
+    def _logs_of_yours(self, mesh: Mesh) -> logs.ILogGroup:
+        """
+        The log group that the mesh file names, which gets a filter.
+
+        The filter stands beside that of a group of the mesh's own, which counts what tasks of before still write.
+        """
+        yours = Construct(self, "LogsOfYours")
+        group = logs.LogGroup.from_log_group_name(yours, "Group", mesh.logs.existing_name)
+        count_refused_peers(yours, group, _listeners(mesh), mesh=mesh.name)
+        return group
+
+
+def _listeners(mesh: Mesh) -> list[Listener]:
+    """Those of all proxies."""
+    proxies = (proxy_settings(mesh, service) for service in mesh.services)
+    return [listener for proxy in proxies for listener in proxy.listeners]
 
 
 def _published_routes(stack: Stack, mesh: Mesh, service: str) -> CustomResource | None:
@@ -213,7 +233,7 @@ def _published_routes(stack: Stack, mesh: Mesh, service: str) -> CustomResource 
     table = route_table(mesh, service)
     if table is None:
         return None
-    construct_id = f"{service}-routes"
+    construct_id = routes_id(service)
     return CustomResource(
         scope_of_part(stack, construct_id, mesh),
         construct_id,
@@ -231,8 +251,8 @@ def _published_routes(stack: Stack, mesh: Mesh, service: str) -> CustomResource 
 
 def _log_groups(mesh: Mesh) -> list[str]:
     """ARNs of the services' own log groups, with what follows a group's name in rights to its streams."""
-    rights = MeshRights(mesh.name)
-    return [rights.arn("logs", f"log-group:{naming.log_group(mesh.name, service)}:*") for service in mesh.services]
+    services = mesh.services if mesh.logs.makes_each else ()
+    return [MeshRights(mesh.name).arn("logs", f"log-group:{naming.log_group(mesh.name, each)}:*") for each in services]
 
 
 def _admit(

@@ -1,4 +1,8 @@
-"""The stacks of shards, each beside the stack that holds what all share; and where a stack holds parts of services."""
+"""
+The stacks of shards, each beside the stack that holds what all share; and where a stack holds parts of services.
+
+What one stack has to know of another's it reads from Parameter Store when it is deployed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Stack
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from meshcert.mesh.stacks.logical_ids import logical_id
 from meshcert.mesh.stacks.shards import shards_of
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
+
+
+_READ, _READ_APART = "SsmParameterValue", "ParameterValues"
 
 
 class ShardStacks:
@@ -72,3 +81,22 @@ def scope_of_part(stack: Stack, construct_id: str, mesh: Mesh) -> Construct:
         return stack
     aside: Any = stack.node.try_find_child("Default")
     return aside or Construct(stack, "Default")
+
+
+def parameter_value(scope: Construct, name: str) -> str:
+    """
+    The value that a parameter of Systems Manager has at a deploy.
+
+    The CDK makes a parameter of the template of it, at the top of the stack, and leaves hyphens out of its id. Of names
+    that differ in them alone, each but the first gets an id with a hash; it is no resource, and another id replaces
+    nothing.
+    """
+    stack = Stack.of(scope)
+    read = [each.node.id.split(":")[1] for each in stack.node.children if each.node.id.startswith(f"{_READ}:")]
+    own = name.replace("/", "--")
+    if own in read or logical_id(own) not in map(logical_id, read):
+        return ssm.StringParameter.value_for_string_parameter(stack, name)
+    apart: Any = stack.node.try_find_child(_READ_APART) or Construct(stack, _READ_APART)
+    known: Any = apart.node.try_find_child(own)
+    found = known or ssm.StringParameter.from_string_parameter_attributes(apart, own, parameter_name=name)
+    return str(found.string_value)

@@ -6,7 +6,7 @@ writes their roots as PEM files and prints what the mesh file has to say of them
 Each other cell is deployed with the credentials of its own account, in any order, and needs none of the others.
 
 Beside the deploy's own rights it needs sts:GetCallerIdentity, cloudformation:DescribeStacks and
-acm-pca:GetCertificateAuthorityCertificate.
+acm-pca:GetCertificateAuthorityCertificate; with a log group of yours, cloudformation:GetTemplate.
 
 Exit code: that of the deploy, or 2 if nothing was deployed.
 """
@@ -22,12 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
-from meshcert.mesh.cells.slices import missing_authorities, sharing
+from meshcert.mesh.cells.slices import in_cell, missing_authorities, sharing
 from meshcert.mesh.issuance import SharedAuthority
+from meshcert.mesh.stacks.logical_ids import logical_id, root_output, shared_output
+from tools.refused_moves import Made, refused_log_moves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,6 +73,8 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None) -
             f"cell {options.cell} is account {place.account}, and these credentials are account {account}'s: "
             f"take a role or a profile of {place.account}"
         )
+    if moves := _moves(mesh, options.cell, connect):
+        return _refuse("Nothing was deployed:\n" + "\n".join(f"- {move}" for move in moves))
     command = [*options.cdk, "deploy", f"{mesh.name}-{options.cell}/*", "-c", f"mesh={file}", *more]
     code = subprocess.run(command, check=False, env={**os.environ, "AWS_REGION": place.region}).returncode
     if not code:
@@ -93,15 +98,14 @@ def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) 
         return
     (stack,) = client("cloudformation").describe_stacks(StackName=f"{mesh.name}-{cell}-pki")["Stacks"]
     arns = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    # CloudFormation takes letters and digits alone in an output's name.
-    plain = {name: "".join(filter(str.isalnum, name)) for name in shared}
+    signing = {name: arns[logical_id(shared_output(name))] for name in shared}
     written = {
         name: SharedAuthority(
-            arn=arns[f"{plain[name]}SharedCa"],
-            root=_write_root(mesh, name, arns[f"{plain[name]}SharedCa"], client, folder),
-            lists=_lists(mesh, name, (arns[f"{plain[name]}SharedCa"], arns[f"{plain[name]}RootCa"])),
+            arn=arn,
+            root=_write_root(mesh, name, arn, client, folder),
+            lists=_lists(mesh, name, (arn, arns[logical_id(root_output(name))])),
         )
-        for name in shared
+        for name, arn in signing.items()
     }
     unsaid = [name for name in shared if mesh.hierarchies[name].authority != written[name]]
     if unsaid:
@@ -123,6 +127,19 @@ def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) 
     for other, place in mesh.cells.items():
         if place.account in accounts:
             yield f"  {command_of(other, file)}"
+
+
+def _moves(mesh: Mesh, cell: str, client: Client) -> list[str]:
+    """What the cell's tasks cannot do in one deploy; empty if AWS does not say what it has."""
+    part = in_cell(mesh, cell)
+    if not part.logs.existing:
+        return []
+    stack = f"{mesh.name}-{cell}-services"
+    try:
+        template = client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    except (ClientError, BotoCoreError):
+        return []
+    return list(refused_log_moves(part, Made.of(template, frozenset())))
 
 
 def command_of(cell: str, file: Path) -> str:

@@ -25,6 +25,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,11 +69,11 @@ class KeptLogs:
 
     Args:
         logs: A boto3 client of CloudWatch Logs.
-        places: Service → what FilterLogEvents takes to find its lines: log group, and prefix of its streams.
+        places: Service → what FilterLogEvents takes to find its lines: log group, prefix of its streams, and since when.
         folder: Where the files are written; others than this user cannot read them.
     """
 
-    def __init__(self, logs: Any, places: Mapping[str, Mapping[str, str]], folder: Path) -> None:
+    def __init__(self, logs: Any, places: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
         self._logs = logs
         self._places = places
         self._folder = folder
@@ -146,20 +147,19 @@ class _Deploy:
             return None
         return found is None or found["StackStatus"] in _GONE
 
-    def moves(self) -> list[str]:
-        """What a deploy of the mesh file could not carry out, or would take away; empty if AWS does not say."""
+    def made(self) -> Made | None:
+        """What earlier deploys have made; None if AWS does not say."""
         client = self._client("cloudformation")
         try:
             services = client.get_template(StackName=f"{self.mesh.name}-services")["TemplateBody"]
             (pki,) = client.describe_stacks(StackName=f"{self.mesh.name}-pki")["Stacks"]
         except (ClientError, BotoCoreError):
-            return []
+            return None
         outputs = frozenset(each["OutputKey"] for each in pki.get("Outputs", []))
         identities = None
         with suppress(ClientError, BotoCoreError):
             identities = client.get_template(StackName=f"{self.mesh.name}-identities")["TemplateBody"]
-        made = Made.of(services, outputs, identities, self._sharded(client))
-        return list(refused_moves(self.mesh, made, self.one_by_one))
+        return Made.of(services, outputs, identities, self._sharded(client))
 
     def _sharded(self, client: Any) -> dict[str, Any]:
         """The templates of the stacks that hold services or identities; empty if AWS does not say."""
@@ -177,17 +177,15 @@ class _Deploy:
         """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
         if not self.is_first:
             return None
-        places = {service: self._place(service) for service in self.mesh.services}
+        begun_ms = int(time.time() * 1000)
+        places = {service: self._place(service, begun_ms) for service in self.mesh.services}
         return KeptLogs(self._client("logs"), places, folder)
 
-    def _place(self, service: str) -> dict[str, str]:
-        mesh = self.mesh.name
-        if self.mesh.logs.group_per_service:
-            return {"logGroupName": naming.log_group(mesh, service)}
-        return {
-            "logGroupName": naming.tasks_log_group(mesh),
-            "logStreamNamePrefix": naming.log_stream_prefix(service),
-        }
+    def _place(self, service: str, begun_ms: int) -> dict[str, Any]:
+        group, streams = self.mesh.log_place(service)
+        place = {"logGroupName": group} | ({"logStreamNamePrefix": streams} if streams else {})
+        # One of yours may hold lines of long ago.
+        return place | ({"startTime": begun_ms} if self.mesh.logs.existing else {})
 
     def _client(self, service: str) -> Any:
         session = boto3.Session(profile_name=self.profile, region_name=os.environ.get("AWS_REGION"))
@@ -215,9 +213,8 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
         return 2
     if known and known.is_first is not False and (code := _asked_before(known)):
         return code
-    if known and known.is_first is False and (moves := known.moves()):
-        sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
-        return 1
+    if known and known.is_first is False and (code := _moved(known)):
+        return code
     kept = known.logs_kept(folder) if known else None
     if kept:
         kept.drop()
@@ -233,11 +230,23 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
     return code
 
 
+def _moved(known: _Deploy) -> int:
+    """Tell what no deploy can carry out, and ask AWS about a log group of yours that tasks do not write to yet."""
+    made = known.made()
+    if not made:
+        return 0
+    if moves := list(refused_moves(known.mesh, made, known.one_by_one)):
+        sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
+        return 1
+    yours = known.mesh.logs.existing_name
+    return _asked_before(known) if yours and yours not in made.filtered else 0
+
+
 def _asked_before(known: _Deploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
     mesh = known.mesh
-    has_authorities = any(hierarchy.existing for hierarchy in mesh.hierarchies.values())
-    if not (mesh.network.existing or mesh.cluster.existing or mesh.about.secrets_key or has_authorities):
+    parts = (mesh.network.existing, mesh.cluster.existing, mesh.logs.existing, mesh.about.secrets_key)
+    if not any((*parts, *(hierarchy.existing for hierarchy in mesh.hierarchies.values()))):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
     return verify_aws.main(["--before", "--mesh", str(known.file), *profile])

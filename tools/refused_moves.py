@@ -8,7 +8,6 @@ else. Log groups it deletes with all their lines.
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +15,7 @@ from meshcert import naming
 from meshcert.deploying.custom_resource import IDENTITY_TYPE
 from meshcert.deploying.settings import SETTINGS_TYPE
 from meshcert.mesh.edges.callers import MOST_ONE_BY_ONE, ONE_BY_ONE, callers, calling
+from meshcert.mesh.stacks.logical_ids import logical_id, root_output
 from meshcert.mesh.stacks.shards import stack_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _NAMED = {
     IDENTITY_TYPE: ("identities", "Identity"),
 }
 """The property with the name of a service or an identity, by the type of the resource that every one of them has."""
+_FILTER, _LOG_GROUP = "AWS::Logs::MetricFilter", "AWS::Logs::LogGroup"
 _MOST_TOLD = 5
 
 
@@ -48,6 +49,7 @@ class Made(NamedTuple):
         kinds: The types of resources in the stack of the services.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
+        filtered: The names of log groups that its metric filters name, which are yours.
         secrets_key: ARN of the key of yours that the secrets are under; empty if it was made, None if it is not known.
         homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
             and its own name.
@@ -57,6 +59,7 @@ class Made(NamedTuple):
     kinds: frozenset[str]
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
+    filtered: frozenset[str] = frozenset()
     secrets_key: str | None = None
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
     sharing: frozenset[str] = frozenset()
@@ -79,16 +82,18 @@ class Made(NamedTuple):
             others: Those of all stacks that hold services or identities, by the stacks' names without the mesh's.
         """
         resources = services["Resources"].values()
-        groups = (each for each in resources if each["Type"] == "AWS::Logs::LogGroup")
+        groups = (each for each in resources if each["Type"] == _LOG_GROUP)
         names = (
             each.get("Properties", {}).get("LogGroupName")
             for each in groups
             if not str(each.get("DeletionPolicy", "")).startswith("Retain")
         )
+        filters = (each["Properties"]["LogGroupName"] for each in resources if each["Type"] == _FILTER)
         return cls(
             frozenset(each["Type"] for each in resources),
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
+            frozenset(name for name in filters if isinstance(name, str)),
             None if identities is None else _secrets_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
             frozenset(name for template in (others or {}).values() for name in _sharing(template)),
@@ -124,8 +129,9 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
             "with their lines. To keep them, deploy once with logs: {group_per_service: true}, which marks them so. "
             'To let them go, write false (docs/deploying.md, "What is kept, and deploying over it")'
         )
+    yield from refused_log_moves(mesh, made)
     for name, hierarchy in mesh.hierarchies.items():
-        if hierarchy.existing and root_output(name) in made.outputs:
+        if hierarchy.existing and logical_id(root_output(name)) in made.outputs:
             yield (
                 f"hierarchies.{name}.existing: a deploy has made the CAs of this hierarchy, and identities would get "
                 "another root at once. Declare the CA of yours as a hierarchy of another name, and move to it "
@@ -133,6 +139,17 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
             )
     yield from _moves_between_stacks(mesh, made)
     yield from _callers_shut_out(mesh, made, one_by_one)
+
+
+def refused_log_moves(mesh: Mesh, made: Made) -> Iterator[str]:
+    """A change from what a deploy has made to a log group of yours, in one step."""
+    if mesh.logs.existing and not mesh.logs.keep_made and not made.filtered and _LOG_GROUP in made.kinds:
+        yield (
+            "logs.existing: tasks write to what a deploy has made, and would lose the right to it while they run; "
+            f"{naming.tasks_log_group(mesh.name)} would be deleted with its lines. Add keep_made: true to what stands "
+            "below logs, deploy, and take it out when you need the lines no more "
+            '(docs/mesh-file.md, "A log group of yours")'
+        )
 
 
 def _homes(stack: str, template: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
@@ -205,8 +222,3 @@ def _key(arn: str) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_TOLD]) + (f" and {len(names) - _MOST_TOLD} more" if names[_MOST_TOLD:] else "")
-
-
-def root_output(hierarchy: str) -> str:
-    """The output with the ARN of a made hierarchy's root CA: CloudFormation takes letters and digits alone."""
-    return re.sub("[^A-Za-z0-9]", "", f"{hierarchy}RootCa")

@@ -20,8 +20,9 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - elasticloadbalancing: DescribeTargetGroups, DescribeTargetHealth
 - events: DescribeRule, ListTargetsByRule
 - iam: SimulateCustomPolicy, SimulatePrincipalPolicy
-- kms: DescribeKey, GetKeyRotationStatus
+- kms: DescribeKey, GetKeyPolicy, GetKeyRotationStatus
 - lambda: GetFunctionConfiguration, ListEventSourceMappings
+- logs: DescribeLogGroups
 - route53: GetHostedZone
 - s3: GetBucketPublicAccessBlock, GetObject
 - scheduler: GetSchedule

@@ -188,6 +188,12 @@ class Mesh(Part):
         attached = self.services[service].attached
         return (attached and attached.cloud_map_service) or service
 
+    def log_place(self, service: str) -> tuple[str, str]:
+        """The log group that a service's containers write to, and what the names of its streams there begin with."""
+        if self.logs.are_apart:
+            return naming.log_group(self.name, service), ""
+        return self.logs.existing_name or naming.tasks_log_group(self.name), naming.log_stream_prefix(service)
+
     def poll_interval_s(self, service: str) -> float:
         """Longest time between two looks of a service's tasks for a new certificate, seconds."""
         return self.services[service].poll_interval_s or self._usual_poll_interval_s

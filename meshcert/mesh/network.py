@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from meshcert.mesh.part import Part
+from meshcert.mesh.services import Logs
 
 ADDRESSES = "10.0.0.0/16"
 """The address range of a network of the mesh's own, unless the file says another."""
@@ -86,5 +87,7 @@ class Cell(Part):
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     network: Network | None = None
     """The VPC of its services, with addresses that no cell has that it calls. Left out: that of the mesh."""
+    logs: Logs | None = None
+    """Where its tasks' containers write. Left out: as in the mesh, each cell with groups of its own account."""
     discovery: CellDiscovery = CellDiscovery.DNS
     """How callers in other cells find its tasks: `dns`, or `role`: by Cloud Map's API, with a role of this cell."""

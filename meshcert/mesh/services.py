@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict
@@ -37,11 +38,44 @@ class Metrics(Part):
     """Whom the tasks' security groups admit to it."""
 
 
+_LOG_GROUP = re.compile(r"(arn:aws[a-z-]*:logs:[a-z0-9-]+:\d{12}:log-group:)?([A-Za-z0-9_./#-]{1,512})(:\*)?")
+"""Name or ARN of a log group (logs:CreateLogGroup); the console shows ARNs with what follows them in policies."""
+
+
 class Logs(Part):
     """Where the tasks' containers write what they say."""
 
     group_per_service: Annotated[bool, Strict()] = False
     """`true`: a log group for each service, `/meshcert/MESH/SERVICE`. Left out: one for all, `/meshcert/MESH`."""
+    existing: Annotated[str, Field(pattern=f"^({_LOG_GROUP.pattern})?$", examples=["/shop/tasks"])] = ""
+    """Name or ARN of a log group of yours in this account and region, for all services; left out: made."""
+    keep_made: Annotated[bool, Strict()] = False
+    """`true`, with `existing`: what a deploy had made before stays, with its lines, until a deploy without this."""
+
+    @property
+    def existing_name(self) -> str:
+        """Name of the log group of yours; empty without."""
+        found = _LOG_GROUP.fullmatch(self.existing)
+        return found.group(2) if found else ""
+
+    @property
+    def makes_shared(self) -> bool:
+        """Whether a deploy has, or keeps, a log group of the mesh's own for all services."""
+        return self._are_made and not self.group_per_service
+
+    @property
+    def makes_each(self) -> bool:
+        """Whether a deploy has, or keeps, a log group of the mesh's own for each service."""
+        return self._are_made and self.group_per_service
+
+    @property
+    def are_apart(self) -> bool:
+        """Whether each service writes to a log group of its own; else their streams are told apart."""
+        return self.group_per_service and not self.existing
+
+    @property
+    def _are_made(self) -> bool:
+        return not self.existing or self.keep_made
 
 
 class ProxyVolume(Part, title="Volume"):

@@ -59,7 +59,8 @@ class Surroundings:
         groups: Their security groups.
         namespace: The Cloud Map namespace they are registered in.
         key: Encrypts the secrets they read.
-        logs: Where all tasks write; None for a log group of each service's own.
+        logs_of_yours: Where all tasks write, if the mesh file names it.
+        made_logs: The log group of the mesh's own where all tasks write, or those of before; None if there is none.
         execution_role: Pulls images and writes logs, for every service that has no secrets fetched.
         envoy: The Envoy image.
         platform: Decides the processor architecture.
@@ -72,7 +73,8 @@ class Surroundings:
     groups: ServiceGroups
     namespace: servicediscovery.INamespace
     key: kms.IKey
-    logs: logs.ILogGroup | None
+    logs_of_yours: logs.ILogGroup | None
+    made_logs: logs.ILogGroup | None
     execution_role: iam.Role
     envoy: ecs.ContainerImage
     platform: Platform
@@ -98,11 +100,16 @@ class EnvoyService(Construct):
         self._surroundings = surroundings
         self._declared = mesh.services[construct_id]
         self.proxy = proxy_settings(mesh, construct_id)
-        log_group = surroundings.logs or self._log_group()
+        made = self._log_group() if mesh.logs.makes_each else surroundings.made_logs
+        log_group = next(filter(None, (surroundings.logs_of_yours, made)))
         role = self._task_role()
         settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
         execution_role, fetching = starting_role(
-            self, mesh.name, self._declared, surroundings.execution_role, log_group=log_group.log_group_arn
+            self,
+            mesh,
+            self._declared,
+            surroundings.execution_role,
+            log_groups=[made.log_group_arn] if made else [],
         )
         task = ecs.FargateTaskDefinition(
             self,
@@ -123,7 +130,7 @@ class EnvoyService(Construct):
             surroundings.envoy,
             surroundings.platform,
             log_group,
-            stream_prefix=construct_id if surroundings.logs else "",
+            stream_prefix="" if mesh.logs.are_apart else construct_id,
             drain_s=self._declared.drain_s,
         ).add(settings, self._declared)
         require_room_in_role(role, construct_id, settings.rights)

@@ -22,7 +22,9 @@ DIMENSIONS = ("mesh", "service", "cause")
 """The fields of the line that become dimensions: three at most, and each value that occurs costs money."""
 
 
-def count_refused_peers(scope: Construct, log_group: logs.ILogGroup, listeners: Iterable[Listener]) -> None:
+def count_refused_peers(
+    scope: Construct, log_group: logs.ILogGroup, listeners: Iterable[Listener], *, mesh: str = ""
+) -> None:
     """
     Count the log lines about refused peers, clients and backends alike.
 
@@ -33,17 +35,19 @@ def count_refused_peers(scope: Construct, log_group: logs.ILogGroup, listeners: 
     Args:
         log_group: Gets the lines of the containers.
         listeners: Those of all proxies that write there. One with allow rules refuses single requests as well.
+        mesh: Whose lines count, where other meshes may write, too: each has a filter. Left out: all.
     """
     events = [REFUSED_EVENT, BACKEND_REFUSED_EVENT]
     if any(listener.allow for listener in listeners):
         events.append(REQUEST_REFUSED_EVENT)
+    pattern = logs.FilterPattern.any(*(logs.FilterPattern.string_value("$.event", "=", event) for event in events))
+    if mesh:
+        pattern = logs.FilterPattern.all(logs.FilterPattern.string_value("$.mesh", "=", mesh), pattern)
     logs.MetricFilter(
         scope,
         METRIC,
         log_group=log_group,
-        filter_pattern=logs.FilterPattern.any(
-            *(logs.FilterPattern.string_value("$.event", "=", event) for event in events)
-        ),
+        filter_pattern=pattern,
         metric_namespace=NAMESPACE,
         metric_name=METRIC,
         metric_value="1",

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from meshcert import naming
 from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, ONE_BY_ONE, callers, one_by_one
-from stacks.shards import scope_of_part
+from stacks.shards import parameter_value, scope_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,14 +132,14 @@ class ServiceGroups(Construct):
     def _shared_in(self, stack: Stack) -> ec2.ISecurityGroup:
         place = (stack.node.path, "")
         if place not in self._known:
-            group_id = ssm.StringParameter.value_for_string_parameter(stack, naming.callers_parameter(self._mesh.name))
+            group_id = parameter_value(stack, naming.callers_parameter(self._mesh.name))
             self._known[place] = ec2.SecurityGroup.from_security_group_id(
                 stack, "Callers", group_id, allow_all_outbound=False
             )
         return self._known[place]
 
     def _id_in(self, stack: Stack, service: str) -> str:
-        return ssm.StringParameter.value_for_string_parameter(stack, naming.group_parameter(self._mesh.name, service))
+        return parameter_value(stack, naming.group_parameter(self._mesh.name, service))
 
     def _reaches_all(self, service: str) -> bool:
         application = self._mesh.services[service].application

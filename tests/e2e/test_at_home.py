@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 APPLICATION = ROOT / "examples" / "color" / "application.yaml"
 BATCH = "batch"
 """An identity that no service presents."""
+LOGS = "/home/tasks"
 IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
 
 
@@ -83,6 +84,15 @@ def require_application_as_before(mesh: RunningMesh, token: str) -> None:
     assert {"key": "team", "value": "colors"} in service["tags"]
 
 
+def require_lines_at_home(aws: LocalAws) -> None:
+    """Tasks write to the group that was there, and no other was made for them."""
+    logs, made = aws.client("logs"), naming.tasks_log_group("color")
+    streams = logs.describe_log_streams(logGroupName=LOGS)["logStreams"]
+    assert {each["logStreamName"].rpartition("/")[0] for each in streams} >= {f"{name}/envoy" for name in SERVICES}
+    groups = logs.describe_log_groups(logGroupNamePrefix=made)["logGroups"]
+    assert made not in {each["logGroupName"] for each in groups}
+
+
 @pytest.mark.timeout(600)
 def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
@@ -97,6 +107,7 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         for name, value in aws.environment().items():
             monkeypatch.setenv(name, value)
         home = make_home(aws, "mtls.svc.cluster.local")
+        aws.client("logs").create_log_group(logGroupName=LOGS)
         cas = {
             GATEWAY: make_root_ca(aws, "SHORT_LIVED_CERTIFICATE"),
             TELLER: make_issuing_ca(aws),
@@ -105,9 +116,9 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         values = yaml.safe_load(APPLICATION.read_text())
         token = aws.client("secretsmanager").create_secret(Name="color/token", SecretString="not told")["ARN"]
         values["services"][TELLER]["application"]["secrets"]["API_TOKEN"] = token
-        values["network"], values["mesh"]["namespace_id"] = home.network(), home.namespace
+        values["network"], values["logs"] = home.network(), {"existing": LOGS}
         key = aws.client("kms").create_key()["KeyMetadata"]
-        values["mesh"]["secrets_key"] = key["Arn"]
+        values["mesh"] |= {"secrets_key": key["Arn"], "namespace_id": home.namespace}
         edge = make_edge(aws, home, 8443)
         values["services"][GATEWAY]["load_balancer"] = {"target_groups": {8443: edge.target_group}}
         under(values, cas, tmp_path)
@@ -136,6 +147,7 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         permitted = aws.client("acm-pca").list_permissions(CertificateAuthorityArn=cas[TELLER].arn)["Permissions"]
         ranges = mesh.client("ec2").describe_vpcs()["Vpcs"]
         require_application_as_before(mesh, token)
+        require_lines_at_home(aws)
         secrets = mesh.client("secretsmanager")
         under_it = {secrets.describe_secret(SecretId=naming.identity_secret("color", name))["KmsKeyId"] for name in cas}
         issued = aws.control("GET", "/_local/acm-pca/issued")

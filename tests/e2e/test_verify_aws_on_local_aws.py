@@ -39,6 +39,8 @@ OF_YOURS = {check.name for check in (*BEFORE, *attached.CHECKS)}
 READS_OF_YOURS = {action for action in READS if action.startswith("ec2:")} | {
     "ecs:DescribeClusters",
     "elasticloadbalancing:DescribeTargetGroups",
+    "kms:GetKeyPolicy",
+    "logs:DescribeLogGroups",
     "route53:GetHostedZone",
 }
 

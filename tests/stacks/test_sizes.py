@@ -161,6 +161,10 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         (("services.colorteller.application.egress", EGRESS),),
         (("logs", {"group_per_service": True}),),
         (
+            ("logs", {"existing": "/shop", "keep_made": True}),
+            ("services.colorteller.application.secrets", {"DB": SECRET}),
+        ),
+        (
             ("shards", {"one": ["colorgateway"], "two": ["colort*"]}),
             ("services.colorteller.application.egress", EGRESS),
         ),
@@ -178,6 +182,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         "no load balancer, one more identity",
         "egress",
         "a log group for each service",
+        "a log group of yours beside the made one",
         "shards",
         "secrets",
         "a client outside the mesh",

@@ -42,6 +42,11 @@ class Account:
         outputs = [{"OutputKey": key, "OutputValue": arn} for key, arn in cas]
         return {"Stacks": [{"Outputs": outputs}]}
 
+    def get_template(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        """A stack of services that write to a log group of the mesh's own."""
+        assert StackName == "yelb-shared-services"
+        return {"TemplateBody": {"Resources": {"Logs": {"Type": "AWS::Logs::LogGroup", "Properties": {}}}}}
+
     def get_certificate_authority_certificate(self, **_asked: str) -> dict[str, str]:
         """An issuing CA's certificate, and the chain above it."""
         return {"Certificate": CA.issuing_pem, "CertificateChain": CA.root_pem}
@@ -110,6 +115,20 @@ def test_nothing_is_deployed_where_it_does_not_belong(
 
     assert code == deploy_cell.NOT_DEPLOYED
     assert why in capsys.readouterr().err
+
+
+def test_tasks_do_not_go_over_to_a_log_group_of_yours_in_one_deploy(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a mesh of one account."""
+    monkeypatch.chdir(tmp_path)
+    codes = []
+    for logs in ({"existing": "/ui"}, {"existing": "/ui", "keep_made": True}):
+        file.write_bytes(text(("cells.shared.logs", logs)))
+        codes.append(deploy_cell.main(["shared", "--mesh", str(file), "--cdk", "true"], Account()))
+
+    assert codes == [deploy_cell.NOT_DEPLOYED, 0]
+    assert "Add keep_made: true" in capsys.readouterr().err
 
 
 def test_one_cell_is_deployed_and_the_next_step_told(

@@ -169,6 +169,29 @@ def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     assert mark.exists()
 
 
+@pytest.mark.parametrize(
+    ("filtered", "asked"), [(frozenset({"/home"}), 0), (frozenset({"/other"}), 1)], ids=["as it was", "another"]
+)
+def test_a_deploy_that_goes_over_to_a_log_group_of_yours_asks_about_it(
+    filtered: frozenset[str], asked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And does not begin if something is amiss."""
+    file, questions = tmp_path / "mesh.yaml", []
+    file.write_bytes(changed(("logs", {"existing": "/home"})))
+
+    def ask(question: list[str]) -> int:
+        questions.append(question)
+        return 1
+
+    monkeypatch.setattr("tools.verify_aws.main", ask)
+    monkeypatch.setattr("tools.first_deploy._Deploy.is_first", False)
+    monkeypatch.setattr("tools.first_deploy._Deploy.made", lambda _: OWN._replace(filtered=filtered))
+
+    code = first_deploy.main(["true", "-c", f"mesh={file}"], tmp_path / "kept")
+
+    assert (code, questions) == (asked, [["--before", "--mesh", str(file)]] * asked)
+
+
 HOMES = {
     ("services", "colorgateway"): "services",
     ("services", "colorteller"): "services-back",

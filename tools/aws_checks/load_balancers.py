@@ -174,9 +174,7 @@ def _reach_all(ways: Mapping[str, str], clients: tuple[str, ...] | None) -> bool
     """Whether routes to an internet gateway lead to every client that the file admits."""
     to_gateway = [IPv4Network(to) for to, way in ways.items() if way.startswith("igw-") and "/" in to]
     reached = [*collapse_addresses(to_gateway)]
-    return clients is not None and all(
-        any(IPv4Network(each).subnet_of(wider) for wider in reached) for each in clients
-    )
+    return clients is not None and all(any(IPv4Network(each).subnet_of(wider) for wider in reached) for each in clients)
 
 
 CHECKS: tuple[Check[Any], ...] = (

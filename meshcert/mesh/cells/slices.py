@@ -116,6 +116,7 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
             update={"namespace": place.namespace or mesh.namespace, "http_name": place.http_name}
         ),
         network=place.network or mesh.network,
+        logs=place.logs or mesh.logs,
         cells={},
         hierarchies=hierarchies,
         identities={name: declared for name, declared in mesh.identities.items() if name in own},

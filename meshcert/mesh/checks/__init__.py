@@ -30,7 +30,7 @@ from meshcert.mesh.checks.issuance import (
 )
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
-from meshcert.mesh.checks.network.cluster import check_cluster
+from meshcert.mesh.checks.network.cluster import check_cluster, check_logs
 from meshcert.mesh.checks.network.load_balancers import check_load_balancers
 from meshcert.mesh.checks.network.networks import check_network
 from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
@@ -66,6 +66,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_names,
         check_network,
         check_cluster,
+        check_logs,
         check_cells,
         check_egress,
         check_plain_text_sources,

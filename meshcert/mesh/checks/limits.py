@@ -57,6 +57,8 @@ PARAMETER = 1
 """In a mesh with shards: what tells the other stacks a group's id."""
 LOGS = 2
 """A log group with its filter: one for all services, or one for each."""
+LOGS_OF_YOURS = 2
+"""A filter, and the right of the role that starts tasks."""
 ROUTES = 1
 """The publication of a route table."""
 STORED_SETTINGS = 1
@@ -124,7 +126,8 @@ def resources(mesh: Mesh) -> dict[str, int]:
     )
     for identity in mesh.identities:
         counted[stack_of("identities", mesh.shards, identity)] += IDENTITY
-    counted["services"] += LOGS * (len(mesh.services) if mesh.logs.group_per_service else 1)
+    counted["services"] += LOGS * (len(mesh.services) if mesh.logs.makes_each else mesh.logs.makes_shared)
+    counted["services"] += LOGS_OF_YOURS * bool(mesh.logs.existing)
     counted["services"] += SIDECAR_IMAGE * any(service.attached for service in mesh.services.values())
     for name, service in mesh.services.items():
         counted[stack_of("services", mesh.shards, name)] += _of_service(mesh, name)
@@ -153,7 +156,8 @@ def _of_service(mesh: Mesh, name: str) -> int:
     gateway = mesh.virtual_gateways.get(service.virtual_gateway)
     count = SERVICE - (GROUP if apart else 0)
     count += ROUTES * _may_have_routes(mesh, name)
-    count += SECRETS * bool(service.application and service.application.secrets)
+    has_role = service.application and service.application.secrets
+    count += (SECRETS + bool(mesh.logs.existing)) * bool(has_role)
     statements = service.application.task_policies.statements if service.application else ()
     count += RIGHTS_BESIDE * (service.mounts_file_systems or bool(statements))
     count += _rules_of_their_own(mesh, name, apart=apart)

@@ -12,6 +12,7 @@ from meshcert.mesh.cells.checks import check_crossings
 from meshcert.mesh.checks import check
 from meshcert.mesh.checks.rendered import check_rendered
 from meshcert.mesh.checks.renewals import check_rollouts
+from meshcert.mesh.checks.stacks.logical_ids import check_logical_ids
 from meshcert.mesh.findings import Findings
 from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.reading.app_mesh_keys import PlainKeys, plain_keys
@@ -100,6 +101,7 @@ def read_mesh(text: bytes) -> Reading:
         if mesh and not (findings.faults or source.faults or plain.faults):
             check_crossings(mesh, findings)
             check_rendered(mesh, findings)
+            check_logical_ids(mesh, findings)
             check_rollouts(mesh, findings)
         found += findings.faults
     faults += map(plain.as_written, found)

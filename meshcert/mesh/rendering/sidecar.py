@@ -93,14 +93,14 @@ def sidecar(mesh: Mesh, service: str) -> Sidecar:
         stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
         containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]
         containers += _beside_application(declared, declared.attached)
-    own = mesh.logs.group_per_service
+    log_group, _ = mesh.log_place(service)
     return Sidecar(
         service,
         declared.attached,
         tuple(containers),
         tuple(settings.identities),
-        log_group=naming.log_group(mesh.name, service) if own else naming.tasks_log_group(mesh.name),
-        stream_prefix="" if own else service,
+        log_group=log_group,
+        stream_prefix="" if mesh.logs.are_apart else service,
     )
 
 

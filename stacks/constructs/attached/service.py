@@ -54,7 +54,7 @@ class AttachedService(Construct):
             raise LookupError(construct_id)
         self.proxy = proxy_settings(mesh, construct_id)
         self.group = surroundings.groups.of(construct_id, Stack.of(self))
-        if surroundings.logs is None:
+        if mesh.logs.makes_each:
             log_group = logs.LogGroup(
                 self,
                 "Logs",

@@ -9,7 +9,6 @@ from aws_cdk import Aws, Size, Tags
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
@@ -17,6 +16,7 @@ from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh import load_mesh, sidecar
 from meshcert.mesh.rendering.containers import LOG_BUFFER_MIB, START
 from stacks.constructs.containers.added import add_container, without_capabilities
+from stacks.shards import parameter_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +67,7 @@ class EnvoySidecar(Construct):
             problem = f"container {name} is not essential, so the task would go on when the job has ended"
             raise MeshInvalid(mesh, (Fault(f"services.{service}.attached.job", problem, "Write essential=True there"),))
         self._mesh, self._service = declared.name, service
-        image = ecs.ContainerImage.from_registry(
-            ssm.StringParameter.value_for_string_parameter(self, naming.sidecar_image(declared.name))
-        )
+        image = ecs.ContainerImage.from_registry(parameter_value(self, naming.sidecar_image(declared.name)))
         group = logs.LogGroup.from_log_group_name(self, "Logs", self._sidecar.log_group)
         containers: dict[str, ecs.ContainerDefinition] = {}
         for container in self._sidecar.containers:
@@ -93,9 +91,7 @@ class EnvoySidecar(Construct):
     def join(self, service: ecs.BaseService) -> None:
         """Have the tasks of your service found by callers in the mesh, and its events by the lifecycle."""
         if self._sidecar.is_registered:
-            registry = ssm.StringParameter.value_for_string_parameter(
-                self, naming.sidecar_registry(self._mesh, self._service)
-            )
+            registry = parameter_value(self, naming.sidecar_registry(self._mesh, self._service))
             resource: Any = service.node.find_child("Service")
             resource.add_property_override("ServiceRegistries", [{"RegistryArn": registry}])
         for tag, value in self._sidecar.tags.items():

@@ -17,6 +17,7 @@ from meshcert import naming
 from meshcert.issuing.existing_authority import ACM_ACTIONS
 from meshcert.mesh.existing import USAGE_MODES
 from meshcert.mesh.issuance import Usage
+from meshcert.mesh.stacks.logical_ids import certificate_output
 
 if TYPE_CHECKING:
     from meshcert.mesh import Hierarchy
@@ -160,7 +161,7 @@ class HierarchyAuthorities(Construct):
         # Nobody lists a CA's certificates: whoever adopts a kept one by "cdk import" needs its ARN from here.
         CfnOutput(
             Stack.of(self),
-            f"{self.node.id}{role}CertificateArn",
+            certificate_output(self.node.id, role),
             value=certificate.attr_arn,
             description=f"For adopting the {role.lower()} CA certificate of {self.node.id}",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws
+from aws_cdk import ArnFormat, Aws, Stack
 from aws_cdk import aws_iam as iam
 
 from meshcert import naming
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from constructs import Construct
 
+    from meshcert.mesh import Mesh
     from meshcert.mesh.applications.declared import Application
     from meshcert.mesh.services import DeclaredService
 
@@ -26,8 +27,18 @@ _ACTIONS = {SECRETS_MANAGER: "secretsmanager:GetSecretValue", PARAMETER_STORE: "
 _SIDS = {SECRETS_MANAGER: "FetchItsSecrets", PARAMETER_STORE: "FetchItsParameters"}
 
 
+_WRITE = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+
 def execution_role(
-    scope: Construct, construct_id: str, *, name: str, purpose: str, images: Iterable[str], log_groups: Iterable[str]
+    scope: Construct,
+    construct_id: str,
+    *,
+    name: str,
+    purpose: str,
+    images: Iterable[str],
+    log_groups: Iterable[str],
+    log_group_of_yours: str,
 ) -> iam.Role:
     """
     A role for ECS that pulls images and writes logs, and reads no secret.
@@ -37,7 +48,8 @@ def execution_role(
 
     Args:
         images: Of applications and agents, as the mesh file names them; Envoy's own is pulled, too.
-        log_groups: ARNs of the log groups of the tasks.
+        log_groups: ARNs of the log groups that a deploy has made for the tasks.
+        log_group_of_yours: Name of the one that the mesh file names; empty for none.
     """
     role = iam.Role(scope, construct_id, role_name=name, assumed_by=ecs_tasks(), description=purpose)
     role.add_to_policy(
@@ -47,15 +59,29 @@ def execution_role(
         )
     )
     role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
-    role.add_to_policy(
-        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=list(log_groups))
-    )
+    if made := list(log_groups):
+        role.add_to_policy(iam.PolicyStatement(actions=[*_WRITE], resources=made))
+    if log_group_of_yours:
+        # A resource for each group: CloudFormation takes the right to the old one away when no old task is left.
+        arn = Stack.of(scope).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{log_group_of_yours}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        digest = sha256(log_group_of_yours.encode()).hexdigest()
+        iam.Policy(
+            role,
+            f"WritesLogs{digest[:16]}",
+            statements=[iam.PolicyStatement(actions=[*_WRITE], resources=[arn])],
+            roles=[role],
+        )
     accept(role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken has no resource.")
     return role
 
 
 def starting_role(
-    scope: Construct, mesh: str, declared: DeclaredService, otherwise: iam.Role, *, log_group: str
+    scope: Construct, mesh: Mesh, declared: DeclaredService, otherwise: iam.Role, *, log_groups: Iterable[str]
 ) -> tuple[iam.Role, tuple[iam.Policy, ...]]:
     """
     The role with which ECS starts a service's tasks, and its right to what it fetches for them: exactly that.
@@ -63,7 +89,7 @@ def starting_role(
     Args:
         scope: The service, by its name.
         otherwise: Of services without secrets.
-        log_group: ARN of the log group of its tasks.
+        log_groups: ARNs of the log groups that a deploy has made for its tasks.
     """
     application = declared.application
     if application is None or not application.secrets:
@@ -72,10 +98,11 @@ def starting_role(
     role = execution_role(
         scope,
         "ExecutionRole",
-        name=naming.own_execution_role(mesh, Aws.REGION, service),
-        purpose=f"meshcert {mesh}: starts tasks of {service}",
+        name=naming.own_execution_role(mesh.name, Aws.REGION, service),
+        purpose=f"meshcert {mesh.name}: starts tasks of {service}",
         images=declared.images,
-        log_groups=[log_group],
+        log_groups=log_groups,
+        log_group_of_yours=mesh.logs.existing_name,
     )
     statements = _statements(application)
     # A resource for each set of them: CloudFormation takes the right to the old ones away when no old task is left.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from meshcert.mesh.cells.slices import in_cell
 from tests.meshcert.mesh.cells.yelb import reading
 from tests.meshcert.mesh.mesh_slips import changed, faults_of
 
@@ -15,6 +16,7 @@ NETWORK = {"existing": {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/16
 CA = "arn:aws:acm-pca:{}:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
 GROUP = "arn:aws:elasticloadbalancing:{}:111122223333:targetgroup/edge/0123456789abcdef"
 KEY = "arn:aws:kms:{}:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
+LOGS = "arn:aws:logs:{}:111122223333:log-group:/shop/tasks"
 CERTIFICATE = "arn:aws:acm:{}:111122223333:certificate/1"
 
 
@@ -29,9 +31,10 @@ def hierarchy(region: str) -> dict[str, Any]:
         ("hierarchies.colorteller", hierarchy("eu-west-1"), "hierarchies.colorteller.existing.arn"),
         ("cluster", {"existing": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop"}, "cluster.existing"),
         ("mesh.secrets_key", KEY.format("eu-west-1"), "mesh.secrets_key"),
+        ("logs", {"existing": LOGS.format("eu-west-1")}, "logs.existing"),
         (BALANCER, {"target_groups": {8443: GROUP.format("eu-west-1")}}, f"{BALANCER}.target_groups.8443"),
     ],
-    ids=["a CA", "a cluster", "a key", "a target group"],
+    ids=["a CA", "a cluster", "a key", "a log group", "a target group"],
 )
 def test_all_that_is_yours_is_in_one_region(at: str, value: Any, place: str) -> None:
     """The zones of the VPC say in which; a CA signs nothing for another one."""
@@ -53,6 +56,49 @@ def test_cells_have_keys_of_their_own() -> None:
     (fault,) = reading(("mesh.secrets_key", KEY.format("eu-west-1"))).faults
 
     assert (fault.place, "each cell" in fault.problem) == ("mesh.secrets_key", True)
+
+
+@pytest.mark.parametrize(
+    ("logs", "place", "words"),
+    [
+        ({"keep_made": True}, "logs.keep_made", "Remove it"),
+        ({"existing": "/shop", "group_per_service": True}, "logs.group_per_service", "add keep_made: true"),
+        ({"existing": "a group"}, "logs.existing", "match pattern"),
+    ],
+    ids=["nothing to keep", "groups of services", "no name of a log group"],
+)
+def test_a_log_group_of_yours_is_one_for_all(logs: dict[str, Any], place: str, words: str) -> None:
+    """What was made may stay beside it."""
+    (fault,) = faults_of(changed(("logs", logs)))
+
+    assert (fault.place, words in fault.remedy) == (place, True)
+
+
+def test_cells_have_log_groups_of_their_own() -> None:
+    """One name in each account, or one that the cell says; an ARN is of one account and region."""
+    name = LOGS.format("eu-west-1")
+    faults = [
+        reading(change).faults
+        for change in (
+            ("logs", {"existing": "/shop/tasks"}),
+            ("logs", {"existing": name}),
+            ("cells.frontend.logs", {"existing": "/ui"}),
+            ("cells.frontend.logs", {"existing": name}),
+            ("cells.frontend.logs", {"keep_made": True}),
+        )
+    ]
+
+    places = [[fault.place for fault in each] for each in faults]
+    assert places == [[], ["logs.existing"], [], ["cells.frontend.logs.existing"], ["cells.frontend.logs.keep_made"]]
+
+
+def test_a_cell_writes_to_the_log_group_that_it_says() -> None:
+    """Others to the mesh's own, of their accounts."""
+    mesh = reading(("cells.frontend.logs", {"existing": "/ui"})).mesh
+    assert mesh
+
+    assert in_cell(mesh, "frontend").logs.existing_name == "/ui"
+    assert in_cell(mesh, "backend").log_place("redis") == ("/meshcert/yelb", "redis/")
 
 
 def test_an_application_load_balancer_stands_in_two_zones() -> None:

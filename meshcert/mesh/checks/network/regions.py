@@ -58,6 +58,8 @@ def _regions(mesh: Mesh) -> Iterator[tuple[str, str]]:
     yield from [(place, zone[:-1]) for place, zone in zones.items() if ZONE.fullmatch(zone)][:1]
     if mesh.cluster.existing.startswith("arn:"):
         yield "cluster.existing", _region(mesh.cluster.existing)
+    if mesh.logs.existing.startswith("arn:"):
+        yield "logs.existing", _region(mesh.logs.existing)
     if mesh.about.secrets_key:
         yield "mesh.secrets_key", _region(mesh.about.secrets_key)
     for name, hierarchy in mesh.hierarchies.items():
