@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evidence.fixtures.proxies import gateway, teller
 from evidence.fixtures.registrations import NAMESPACE
-from meshcert.envoy.followed_files import followed_files
+from meshcert.mesh.checks.delivery import followed_files
 from tests.envoy.conftest import both_deliveries
 from tests.envoy.two_ends import publish_both
 
