@@ -67,6 +67,11 @@ def without_tmpfs(definition: dict[str, Any]) -> None:
     del definition["containerDefinitions"][0]["linuxParameters"]["tmpfs"]
 
 
+def role_of_yours(definition: dict[str, Any]) -> None:
+    """As ECS tells it."""
+    definition["taskRoleArn"] = "arn:aws:iam::111122223333:role/shop/orders"
+
+
 def another_row(definition: dict[str, Any]) -> None:
     """Of another mesh, or of a meshcert that named it otherwise."""
     definition["containerDefinitions"][0]["environment"][0]["value"] = "dynamodb://table/settings/other"
@@ -80,6 +85,8 @@ def another_row(definition: dict[str, Any]) -> None:
         (seen(lambda it: it.update(networkMode="host")), NO, ("network mode host", "awsvpc")),
         (seen(lambda it: it.pop("networkMode")), NO, ("network mode bridge", "awsvpc")),
         (seen(lambda it: it.pop("taskRoleArn")), NO, ("no task role",)),
+        (replace(seen(role_of_yours), task_role="shop/orders"), YES, ("as printed",)),
+        (replace(seen(role_of_yours), task_role="orders"), NO, ("task role shop/orders, not orders",)),
         (seen(lambda it: it["containerDefinitions"].pop(1)), NO, ("no container readiness", "meshcert sidecar orders")),
         (seen(lambda it: it["containerDefinitions"].pop()), NO, ("no container app",)),
         (seen(lambda it: it["containerDefinitions"][-1].pop("dependsOn")), NO, ("app.dependsOn",)),
@@ -88,7 +95,17 @@ def another_row(definition: dict[str, Any]) -> None:
         (seen(another_row), NO, ("envoy.environment",)),
     ],
     ids=[
-        *("as printed", "bridge", "host", "the default mode", "no role", "no readiness", "no application"),
+        *(
+            "as printed",
+            "bridge",
+            "host",
+            "the default mode",
+            "no role",
+            "the role",
+            "another role",
+            "no readiness",
+            "no application",
+        ),
         *("application before Envoy", "an older sidecar", "no tmpfs", "another row"),
     ],
 )

@@ -33,6 +33,7 @@ class SidecarSeen:
         application: Name of the application's container; empty for a gateway.
         wanted: What the application's container has to have beside its name.
         definition: The task definition that the service runs.
+        task_role: Name of its task role in the mesh file, by which other cells admit it; empty if it has none there.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SidecarSeen:
     application: str
     wanted: Mapping[str, Any]
     definition: Mapping[str, Any]
+    task_role: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def _sidecar(deployment: Deployment, name: str) -> SidecarSeen:
         wanted.attached.container,
         {**application, "dependsOn": dependencies(wanted.application_after)},
         task_definition(deployment, name),
+        wanted.attached.task_role,
     )
 
 
@@ -102,6 +105,12 @@ def judge_sidecar(seen: SidecarSeen) -> Judgement:
         )
     if not seen.definition.get("taskRoleArn"):
         return contradicted("no task role", "Give the task definition a role, with the policy that is printed")
+    role = seen.definition["taskRoleArn"].partition("/")[2] or seen.definition["taskRoleArn"]
+    if seen.task_role not in {"", role}:
+        return contradicted(
+            f"task role {role}, not {seen.task_role}",
+            f"Other cells admit the role that services.{seen.name}.attached.task_role names: write {role} there",
+        )
     found = {each["name"]: each for each in seen.definition["containerDefinitions"]}
     wanted: list[Mapping[str, Any]] = [*seen.containers]
     if seen.application:
