@@ -14,9 +14,10 @@ from meshcert.mesh.cells.placing import (
     crossing_calls,
     network_of,
 )
-from meshcert.mesh.cells.slices import LONGEST_TRUST, remote_callers
+from meshcert.mesh.cells.slices import remote_callers
 from meshcert.mesh.naming import name_problem
 from meshcert.mesh.network import CellDiscovery, Egress
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

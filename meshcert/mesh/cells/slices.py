@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert import naming
@@ -10,18 +9,15 @@ from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, cro
 from meshcert.mesh.host_policies import DnsServiceDiscovery, ResponseType, ServiceDiscovery
 from meshcert.mesh.issuance import ExistingAuthority
 from meshcert.mesh.network import CellDiscovery
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST, trust_length
 from meshcert.proxy import RemoteNamespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import VirtualNode
-
-
-LONGEST_TRUST = 2_048
-"""Characters of a role's trust policy without white space (IAM user guide, "IAM and AWS STS quotas")."""
 
 
 class Sharing(NamedTuple):
@@ -80,13 +76,13 @@ class RemoteCallers(NamedTuple):
     def condition(self) -> dict[str, dict[str, list[str]]]:
         """Which roles of them it admits; where it has no room for so many, any role of the mesh in their cells."""
         exact = _admitting(self.roles)
-        fits = len(_trust_policy(self.principals, exact)) <= LONGEST_TRUST
+        fits = trust_length(self.principals, exact) <= LONGEST_TRUST
         return exact if fits else _admitting(self.any_role)
 
     @property
     def trust_length(self) -> int:
-        """Characters of the trust policy, of :data:`LONGEST_TRUST`."""
-        return len(_trust_policy(self.principals, self.condition))
+        """Characters of the trust policy, of :data:`~meshcert.mesh.stacks.trust_policies.LONGEST_TRUST`."""
+        return trust_length(self.principals, self.condition)
 
 
 def in_cell(mesh: Mesh, cell: str) -> Mesh:
@@ -202,17 +198,6 @@ def remote_callers(mesh: Mesh, cell: str) -> RemoteCallers | None:
 
 def _admitting(roles: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     return {"ArnLike": {"aws:PrincipalArn": list(roles)}}
-
-
-def _trust_policy(principals: Sequence[str], condition: Mapping[str, object]) -> str:
-    """The trust policy as IAM counts it, in the words of the stacks."""
-    statement = {
-        "Action": "sts:AssumeRole",
-        "Condition": condition,
-        "Effect": "Allow",
-        "Principal": {"AWS": principals},
-    }
-    return json.dumps({"Statement": [statement], "Version": "2012-10-17"}, separators=(",", ":"))
 
 
 def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:
