@@ -88,9 +88,9 @@ def status(
     mesh = chosen.account()
     surveyed = status_of(mesh, names, match, live=live, tell=tell_aside)
     served = files_served(mesh, chosen.services_of_files()) if surveyed.whole and surveyed.live else []
-    declared = chosen.declared()
-    strict = strict_seen(mesh, declared, surveyed)
-    bundles = bundles_seen(mesh, declared if surveyed.whole else None)
+    file = chosen.declared()
+    strict = strict_seen(mesh, file, surveyed)
+    bundles = bundles_seen(mesh, file if surveyed.whole else None)
     if as_document:
         identities = [one.document() for one in surveyed.sights]
         content = {"live": surveyed.live, "identities": identities, "unreadable": list(surveyed.unreadable)}
