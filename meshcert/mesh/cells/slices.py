@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
 
 
@@ -58,7 +57,7 @@ class RemoteCallers(NamedTuple):
     Args:
         accounts: Their accounts.
         roles: ARNs of the roles of their tasks.
-        any_role: Patterns of ARNs that all roles of the mesh in their cells have.
+        any_role: Patterns of ARNs that all roles of the mesh in their cells have, and those of the user's task roles.
         services: The Cloud Map services that they look for.
     """
 
@@ -181,14 +180,18 @@ def remote_callers(mesh: Mesh, cell: str) -> RemoteCallers | None:
         return None
     places = {caller: mesh.cells[mesh.services[caller].cell] for caller, _ in found}
 
-    def roles(*owners: tuple[str, Cell]) -> tuple[str, ...]:
-        named = ((place, naming.role(mesh.name, place.region, owner)) for owner, place in owners)
-        return tuple(sorted({naming.role_arn(place.region, place.account, name) for place, name in named}))
+    def roles(of_services: str = "") -> tuple[str, ...]:
+        arns = set()
+        for caller, place in places.items():
+            attached = mesh.services[caller].attached
+            name = attached.task_role if attached else naming.role(mesh.name, place.region, of_services or caller)
+            arns.add(naming.role_arn(place.region, place.account, name))
+        return tuple(sorted(arns))
 
     return RemoteCallers(
         accounts=tuple(sorted({place.account for place in places.values()})),
-        roles=roles(*places.items()),
-        any_role=roles(*(("*", place) for place in places.values())),
+        roles=roles(),
+        any_role=roles("*"),
         services=tuple(sorted({service for _, service in found})),
     )
 
