@@ -8,6 +8,9 @@ Each other cell is deployed with the credentials of its own account, in any orde
 Beside the deploy's own rights it needs sts:GetCallerIdentity, cloudformation:DescribeStacks and
 acm-pca:GetCertificateAuthorityCertificate.
 
+A first deploy into a namespace that another account shares asks Cloud Map about it before it makes anything, as ``make
+verify-aws ARGS="--before --cell NAME"`` does.
+
 Exit code: that of the deploy, or 2 if nothing was deployed.
 """
 
@@ -28,6 +31,8 @@ from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.cells.slices import missing_authorities, sharing
 from meshcert.mesh.issuance import SharedAuthority
+from tools import verify_aws
+from tools.deployed_stacks import GONE, described_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,12 +75,24 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None) -
             f"cell {options.cell} is account {place.account}, and these credentials are account {account}'s: "
             f"take a role or a profile of {place.account}"
         )
+    if _is_yet_to_run_in_a_shared_namespace(mesh, options.cell, connect):
+        told = verify_aws.main(["--before", "--mesh", str(file), "--cell", options.cell])
+        if told:
+            return _refuse(f"cell {options.cell} was not deployed: what is yours has to be as the table says")
     command = [*options.cdk, "deploy", f"{mesh.name}-{options.cell}/*", "-c", f"mesh={file}", *more]
     code = subprocess.run(command, check=False, env={**os.environ, "AWS_REGION": place.region}).returncode
     if not code:
         for line in next_steps(mesh, options.cell, file, connect, Path()):
             sys.stdout.write(f"{line}\n")
     return code
+
+
+def _is_yet_to_run_in_a_shared_namespace(mesh: Mesh, cell: str, client: Client) -> bool:
+    """Whether a first deploy would make services in a namespace that has to be shared with the account before."""
+    if not mesh.shared_namespace_of(cell) or not any(each.cell == cell for each in mesh.services.values()):
+        return False
+    found = described_stack(client("cloudformation"), f"{mesh.name}-{cell}-services")
+    return found is None or found["StackStatus"] in GONE
 
 
 def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) -> Iterator[str]:

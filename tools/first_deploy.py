@@ -42,7 +42,7 @@ from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
 from meshcert.mesh.stacks.shards import SHARDED
 from meshcert.printable import printable
 from tools import verify_aws
-from tools.deployed_stacks import described_stack
+from tools.deployed_stacks import GONE, described_stack
 from tools.refused_moves import Made, refused_moves
 
 if TYPE_CHECKING:
@@ -58,8 +58,6 @@ LONGEST_FILE = 16 * 1024 * 1024
 _PAGES = 50
 BRIEF = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 """How AWS is asked beside a deploy."""
-_GONE = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
-"""States of a stack that has never been there as a whole, or is no more."""
 
 
 class KeptLogs:
@@ -144,7 +142,7 @@ class _Deploy:
             found = described_stack(self._client("cloudformation"), f"{self.mesh.name}-services")
         except (ClientError, BotoCoreError):
             return None
-        return found is None or found["StackStatus"] in _GONE
+        return found is None or found["StackStatus"] in GONE
 
     def moves(self) -> list[str]:
         """What a deploy of the mesh file could not carry out, or would take away; empty if AWS does not say."""
@@ -168,8 +166,10 @@ class _Deploy:
             for page in client.get_paginator("describe_stacks").paginate():
                 for stack in page["Stacks"]:
                     part = stack["StackName"].removeprefix(f"{self.mesh.name}-")
-                    ours = {"Key": naming.TAG, "Value": self.mesh.name} in stack.get("Tags", [])
-                    if ours and part.partition("-")[0] in SHARDED and stack["StackStatus"] not in _GONE:
+                    tags = {each["Key"]: each["Value"] for each in stack.get("Tags", [])}
+                    # A stack with services in a shared namespace has no tags: they would be put on those services.
+                    ours = tags.get(naming.TAG, self.mesh.name * bool(self.mesh.namespace_owner)) == self.mesh.name
+                    if ours and part.partition("-")[0] in SHARDED and stack["StackStatus"] not in GONE:
                         templates[part] = client.get_template(StackName=stack["StackName"])["TemplateBody"]
         return templates
 
@@ -237,7 +237,10 @@ def _asked_before(known: _Deploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
     mesh = known.mesh
     has_authorities = any(hierarchy.existing for hierarchy in mesh.hierarchies.values())
-    if not (mesh.network.existing or mesh.cluster.existing or mesh.about.secrets_key or has_authorities):
+    about = mesh.about
+    if not (
+        mesh.network.existing or mesh.cluster.existing or about.secrets_key or about.namespace_id or has_authorities
+    ):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
     return verify_aws.main(["--before", "--mesh", str(known.file), *profile])
