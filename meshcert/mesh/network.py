@@ -85,7 +85,7 @@ class Cell(Part):
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", examples=["eu-west-1"])]
     """Its region."""
     namespace: str = Field(default="", examples=["frontend.yelb.internal"])
-    """Cloud Map namespace of its services, shared with cells that it calls only by `namespace_id`. Left out: the mesh's."""
+    """Cloud Map namespace of its services; left out: the mesh's. Cells that talk share none but by `namespace_id`."""
     namespace_id: Annotated[
         str,
         Field(

@@ -96,8 +96,7 @@ def _by_arn(shares: Shares, operation: str, field: str, inner: Handler) -> Handl
         owner, region, resource = place_of(named)
         try:
             require_share(shares, caller, operation, _namespace_of(named))
-            if owner != caller and request.get("Tags"):
-                raise ServiceError("InvalidInput", "Tagging isn't supported for shared namespaces")
+            _require_no_tags(request.get("Tags") if owner != caller else None)
         except ServiceError as error:
             return error.response()
         with request_scope(owner, region):
@@ -107,6 +106,12 @@ def _by_arn(shares: Shares, operation: str, field: str, inner: Handler) -> Handl
         return answered
 
     return answer
+
+
+def _require_no_tags(tags: list[dict[str, str]] | None) -> None:
+    """CloudFormation's own are no caller's: whether Cloud Map is given them is not known."""
+    if any(not tag["Key"].startswith("aws:") for tag in tags or ()):
+        raise ServiceError("InvalidInput", "Tagging isn't supported for shared namespaces")
 
 
 def _namespace_of(arn: str) -> str:
@@ -153,10 +158,8 @@ def _provisioned(shares: Shares, verb: str, inner: Callable[..., Any]) -> Callab
             return inner(*arguments, **named)
         caller, (owner, region, _) = get_account_id(), place_of(arn)
         require_share(shares, caller, f"{verb.title()}Service", arn)
-        # CloudFormation's own tags are no caller's: whether Cloud Map is given them is not known.
-        tags = [tag for each in of_service for tag in each.get("Tags") or () if not tag["Key"].startswith("aws:")]
-        if owner != caller and tags:
-            raise ServiceError("InvalidInput", "Tagging isn't supported for shared namespaces")
+        for each in of_service:
+            _require_no_tags(each.get("Tags") if owner != caller else None)
         with request_scope(owner, region):
             made = inner(*(_by_id(each) if isinstance(each, dict) else each for each in arguments), **named)
             if verb == "create":
