@@ -9,9 +9,6 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GONE = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
-"""States of a stack that has never been there as a whole, or is no more."""
-
 
 def described_stack(cloudformation: Any, name: str) -> Mapping[str, Any] | None:
     """
