@@ -95,7 +95,7 @@ class Made(NamedTuple):
             None if identities is None else _secrets_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
             frozenset(name for template in (others or {}).values() for name in _sharing(template)),
-            _namespace(services),
+            _namespace(services) if services else "",
         )
 
 

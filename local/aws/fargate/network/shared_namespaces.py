@@ -10,6 +10,7 @@ with shared AWS Cloud Map namespaces" (the words of a refusal).
 from __future__ import annotations
 
 import json
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def install(shares: Shares) -> None:
     """
     for operation, field in {**_OF_NAMESPACES, **_OF_SERVICES}.items():
         name = "_" + "".join(f"_{each.lower()}" if each.isupper() else each for each in operation).lstrip("_")
-        hooks.wrap(servicediscovery, name, lambda inner, o=operation, f=field: _by_arn(shares, o, f, inner))
+        hooks.wrap(servicediscovery, name, partial(_by_arn, shares, operation, field))
     hooks.wrap(servicediscovery, "_list_services", lambda inner: lambda request: _listed(shares, inner, request))
     handlers = hooks.require(provisioners, "_RESOURCE_HANDLERS")[_MADE]
     for verb in ("create", "update", "delete"):
