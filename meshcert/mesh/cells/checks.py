@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.material import ListSource
+from meshcert.mesh.cells.namespaces import check_namespaces
 from meshcert.mesh.cells.placing import (
     cells_of_identities,
     cells_trusting,
     crossing_calls,
     network_of,
 )
-from meshcert.mesh.cells.slices import LONGEST_TRUST, remote_callers
+from meshcert.mesh.cells.slices import remote_callers
 from meshcert.mesh.naming import name_problem
 from meshcert.mesh.network import CellDiscovery, Egress
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,7 @@ def check_cells(mesh: Mesh, findings: Findings) -> None:
             must = section == "services" or (section == "hierarchies" and not declared.existing)
             _check_place(mesh, f"{section}.{name}", declared.cell, findings, must=must)
     _check_authorities(mesh, findings)
+    check_namespaces(mesh, findings)
     for one, other in _neighbours(mesh):
         _check_neighbours(mesh, one, other, findings)
 
@@ -135,9 +138,14 @@ def _check_discovery(mesh: Mesh, findings: Findings) -> None:
         region, regions = mesh.cells[here].region, {mesh.cells[here].region, mesh.cells[there].region}
         if mesh.cells[there].discovery is not CellDiscovery.ROLE or mesh.virtual_nodes[node].service_discovery:
             continue
-        problems = []
-        if mesh.services[caller].attached:
-            problems.append(f"{caller} calls {node} and is attached: its task role has no name here to be trusted by")
+        attached, problems = mesh.services[caller].attached, []
+        if attached and not attached.task_role:
+            findings.add(
+                f"services.{caller}.attached.task_role",
+                f"it is missing: {caller} calls {node} of cell {there}, where callers are trusted by their task roles",
+                f"Write its name, or cells.{there}.discovery: dns",
+                given=(f"cells.{there}.discovery",),
+            )
         if len(set(map(naming.partition, regions))) > 1:
             problems.append(f"cell {here}, which calls {node}, is in another partition of AWS: roles do not cross")
         elif len(regions) > 1 and network_of(mesh, here).egress is Egress.ENDPOINTS:
@@ -205,11 +213,14 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
                     f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
                     "Give it other addresses, for example network: {cidr: 10.1.0.0/16}",
                 )
-    if mesh.namespace_of(one) == mesh.namespace_of(other):
+    shared = mesh.shared_namespace_of(one)
+    is_one = bool(shared) and shared == mesh.shared_namespace_of(other)
+    if mesh.namespace_of(one) == mesh.namespace_of(other) and not is_one:
         findings.add(
             f"cells.{other}.namespace",
             f"it is that of cell {one}, with which it talks, too: a VPC resolves one zone of a name",
-            f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}",
+            f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}; one that both share is "
+            "named by its ARN in both: namespace_id",
         )
 
 
