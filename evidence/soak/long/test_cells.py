@@ -48,13 +48,8 @@ ELSEWHERE = {
 DISCOVERY = naming.discovery_role("yelb", "eu-west-1").removeprefix(naming.role("yelb", "eu-west-1", ""))
 OF_ECS = naming.EXECUTION_ROLE
 """ECS pulls images and writes logs in it, on the local AWS without asking IAM."""
-REFUSED = {
-    # Before its account had accepted the shares.
-    (FRONTEND, naming.EXPORT_ROLE, "acm-pca:DescribeCertificateAuthority"),
-    # Before the lists' owner let its account in.
-    (BACKEND, naming.EXPORT_ROLE, "s3:GetObject"),
-}
-"""All that any role was refused: by cell, role and action."""
+REFUSED = {(BACKEND, naming.EXPORT_ROLE, "s3:GetObject")}
+"""All that any role was refused, by cell, role and action: before the lists' owner let its account in."""
 LEAST = {"secretsmanager": 3, "dynamodb": 4, "sqs": 7, "kms": 1, "sts": 7}
 """Of what is tried from another account."""
 
