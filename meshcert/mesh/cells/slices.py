@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
 
 
