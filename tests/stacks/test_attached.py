@@ -133,6 +133,24 @@ def test_operators_alone_see_what_leads_past_envoys(stacks: dict[str, Template])
     assert json.dumps(registrations["Resource"]).endswith(':service/*"]]}')
 
 
+def test_an_attached_service_is_registered_in_a_namespace_that_another_account_shares(tmp_path: Path) -> None:
+    """By the namespace's ARN and without tags; operators see what services in it are called, the owner's as well."""
+    arn = "arn:aws:servicediscovery:us-west-1:444455556666:namespace/ns-0123456789abcdef"
+    file = tmp_path / "mesh.yaml"
+    file.write_text(FILE.read_text().replace("  namespace: shop", f"  namespace_id: {arn}\n  namespace: shop", 1))
+    assert load_mesh(file).about.namespace_id == arn
+    found = {
+        stack.stack_name.removeprefix("shop-"): stack.template["Resources"]
+        for stack in assemble(tmp_path / "out", mesh=str(file))
+    }
+
+    made = _of(found["services"], "AWS::ServiceDiscovery::Service")
+    assert {
+        (each["NamespaceId"], *each.keys() & {"Tags"}, *each["DnsConfig"].keys() & {"NamespaceId"}) for each in made
+    } == {(arn,)}
+    assert ":444455556666:service/*" in json.dumps(_of(found["renewal"], "AWS::IAM::Policy"))
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.material import ListSource
+from meshcert.mesh.cells.namespaces import check_namespaces
 from meshcert.mesh.cells.placing import (
     cells_of_identities,
     cells_trusting,
@@ -47,6 +48,7 @@ def check_cells(mesh: Mesh, findings: Findings) -> None:
             must = section == "services" or (section == "hierarchies" and not declared.existing)
             _check_place(mesh, f"{section}.{name}", declared.cell, findings, must=must)
     _check_authorities(mesh, findings)
+    check_namespaces(mesh, findings)
     for one, other in _neighbours(mesh):
         _check_neighbours(mesh, one, other, findings)
 
@@ -228,11 +230,14 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
                     f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
                     "Give it other addresses, for example network: {cidr: 10.1.0.0/16}",
                 )
-    if mesh.namespace_of(one) == mesh.namespace_of(other):
+    shared = mesh.shared_namespace_of(one)
+    is_one = bool(shared) and shared == mesh.shared_namespace_of(other)
+    if mesh.namespace_of(one) == mesh.namespace_of(other) and not is_one:
         findings.add(
             f"cells.{other}.namespace",
             f"it is that of cell {one}, with which it talks, too: a VPC resolves one zone of a name",
-            f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}",
+            f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}; one that both share is "
+            "named by its ARN in both: namespace_id",
         )
 
 

@@ -90,13 +90,14 @@ def _check_shared(mesh: Mesh, findings: Findings) -> None:
     }
     remedies = {
         "secrets_key": "Remove it: each cell gets a key",
-        "namespace_id": "Remove it: each cell gets a namespace",
+        "namespace_id": "Remove it: each cell gets a namespace. One that all cells share is named by its ARN",
         "http_name": f"Write it in that namespace's cell: cells.NAME.http_name: {about.http_name}",
     }
     one_runs_all = len({service.cell for service in mesh.services.values()}) <= 1
     for field, problem in of_one.items():
         within = ("services",) if field == "namespace_id" else ()
-        if getattr(about, field) and not (field == "namespace_id" and one_runs_all):
+        of_all = field != "secrets_key" and bool(mesh.namespace_owner)
+        if getattr(about, field) and not of_all and not (field == "namespace_id" and one_runs_all):
             findings.add(f"mesh.{field}", problem, remedies[field], given=("cells",), within=within)
 
 
@@ -105,7 +106,13 @@ def _placed(mesh: Mesh) -> Iterator[_Placed]:
     used = tuple(dict.fromkeys(service.cell for service in mesh.services.values() if service.cell in mesh.cells))
     yield from _zones(mesh)
     if mesh.cluster.existing.startswith("arn:"):
+<<<<<<< HEAD
         yield _of_arn("cluster.existing", mesh.cluster.existing, used)
+=======
+        yield "cluster.existing", _region(mesh.cluster.existing)
+    if mesh.namespace_owner:
+        yield "mesh.namespace_id", _region(mesh.about.namespace_id)
+>>>>>>> next
     if mesh.about.secrets_key:
         yield _of_arn("mesh.secrets_key", mesh.about.secrets_key, ())
     for name, hierarchy in mesh.hierarchies.items():

@@ -10,9 +10,11 @@ from tests.meshcert.mesh.cells.yelb import (
     BACKEND,
     DEPLOYED,
     FRONTEND,
+    IN_ONE_NAMESPACE,
     LIST,
     LISTED,
     SHARED,
+    SHARED_NAMESPACE,
     YELB,
     reading,
 )
@@ -31,6 +33,7 @@ SLIPS = [
     Slip("mesh.http_name", "yelb.internal-1a2b", "each cell with services has one", "cells.NAME.http_name: yelb.int"),
     Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "each cell gets a namespace"),
     Slip("mesh.secrets_key", f"arn:aws:kms:eu-west-1:{SHARED}:key/a", "a KMS key is of one account", "gets a key"),
+    Slip("cells.backend.namespace_id", "ns-0123456789abcdef", "", ""),
     Slip("cells.backend.discovery", "dsn", "", ""),
     Slip("cells.frontend.region", "cn-north-1", "in another partition of AWS", "Write dns", "cells.backend.discovery"),
 ]
@@ -153,6 +156,42 @@ SLIPS_OF_LISTS = [
     Slip(LISTS_AT, ["s3://another-bucket/crl/a.crl"], "into the bucket meshcert-yelb-crl", ""),
     Slip(LISTS_AT, ["https://pki.example/a.crl"], "", "", f"{LISTS_AT}[0]"),
 ]
+
+SLIPS_IN_A_NAMESPACE = [
+    Slip("cells.backend.discovery", "role", "needs no role", "Write dns"),
+    Slip("cells.backend.namespace", "other.internal", "which calls it yelb.internal", "as its owner has named it"),
+    Slip(
+        "mesh.namespace_id",
+        SHARED_NAMESPACE.replace("eu-west-1", "eu-central-1"),
+        "is in eu-central-1, and cell backend in eu-west-1",
+        "Name a namespace in eu-west-1",
+    ),
+    Slip(
+        "services.redis",
+        {
+            **YELB["services"]["redis"],
+            "attached": {"cluster": "yelb", "service": "redis", "cloud_map_service": "ui"},
+        },
+        "registered as ui, where those of ui are, in cell frontend",
+        "under another name",
+        "services.redis.attached.cloud_map_service",
+    ),
+]
+
+
+@pytest.mark.parametrize("slip", SLIPS_IN_A_NAMESPACE, ids=lambda slip: f"{slip.at}: {slip.problem}")
+def test_cells_in_one_namespace_agree_about_it_and_do_not_collide(slip: Slip) -> None:
+    """Callers of one service would find another one's tasks."""
+    assert reading(*IN_ONE_NAMESPACE).faults == ()
+    of_itself = (("cells.backend.namespace_id", SHARED_NAMESPACE),) if slip.at.endswith("namespace") else ()
+
+    faults = reading(*IN_ONE_NAMESPACE, *of_itself, (slip.at, slip.value)).faults
+
+    told = [(fault.place, fault.problem, fault.remedy) for fault in faults]
+    assert any(
+        place == (slip.place or slip.at) and slip.problem in problem and slip.remedy in remedy
+        for place, problem, remedy in told
+    ), told
 
 
 @pytest.mark.parametrize("slip", SLIPS_OF_LISTS, ids=lambda slip: f"{slip.at}: {slip.problem}")
