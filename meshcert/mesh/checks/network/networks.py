@@ -29,13 +29,8 @@ ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 def check_network(mesh: Mesh, findings: Findings) -> None:
     """Report a network that no VPC could have, and one of yours of which the file says what only its owner decides."""
-<<<<<<< HEAD
-    if mesh.about.namespace_id and not mesh.network.existing:
-=======
-    network = mesh.network
     # A shared one's names resolve in no VPC of this account, unless its owner lets one in: Cloud Map's API is asked.
-    if mesh.about.namespace_id and not mesh.namespace_owner and not network.existing:
->>>>>>> next
+    if mesh.about.namespace_id and not mesh.namespace_owner and not mesh.network.existing:
         findings.add(
             "mesh.namespace_id",
             "the namespace is yours, and its names resolve in its own VPC, not in one that a deploy makes",

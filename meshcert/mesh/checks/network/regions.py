@@ -28,7 +28,7 @@ class _Placed(NamedTuple):
     Args:
         place: Where the file names it.
         region: Its region.
-        account: Its account, if that has to be the mesh's; empty for a zone, and for a CA, which another may share.
+        account: Its account, if that has to be the mesh's; empty for a zone, and for what another account may share.
         cells: The cells that use it; none in a mesh without cells.
     """
 
@@ -106,13 +106,9 @@ def _placed(mesh: Mesh) -> Iterator[_Placed]:
     used = tuple(dict.fromkeys(service.cell for service in mesh.services.values() if service.cell in mesh.cells))
     yield from _zones(mesh)
     if mesh.cluster.existing.startswith("arn:"):
-<<<<<<< HEAD
         yield _of_arn("cluster.existing", mesh.cluster.existing, used)
-=======
-        yield "cluster.existing", _region(mesh.cluster.existing)
     if mesh.namespace_owner:
-        yield "mesh.namespace_id", _region(mesh.about.namespace_id)
->>>>>>> next
+        yield _of_arn("mesh.namespace_id", mesh.about.namespace_id, ())._replace(account="")
     if mesh.about.secrets_key:
         yield _of_arn("mesh.secrets_key", mesh.about.secrets_key, ())
     for name, hierarchy in mesh.hierarchies.items():
