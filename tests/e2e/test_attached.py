@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.attached_services import counts, join_and_leave, own_services
+from evidence.fixtures.grants import Grant, Role, SidecarRole, unused
 from evidence.fixtures.own_services import SERVICES
+from evidence.fixtures.terminal import OperatorTerminal
 from meshcert import naming
 from meshcert.mesh import load_mesh
-from tests.e2e.grants import Grant, Role, SidecarRole, unused
-from tests.e2e.terminal import OperatorTerminal
 from tools.aws_checks import attached
 from tools.aws_checks.account import Account
 from tools.aws_checks.deployment import Deployment

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
 
 
@@ -101,7 +102,7 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
     place = mesh.cells[cell]
     own = {name for name, cells in cells_of_identities(mesh).items() if cell in cells}
     hierarchies = {
-        name: declared if declared.cell == cell else _of_another_cell(declared)
+        name: declared if declared.cell == cell else _of_another_cell(declared, place)
         for name, declared in mesh.hierarchies.items()
         if name in _hierarchies_of(mesh, cell)
     }
@@ -256,9 +257,11 @@ def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespac
     return found
 
 
-def _of_another_cell(declared: Hierarchy) -> Hierarchy:
-    """A hierarchy as the cells see it that do not make its CAs."""
-    named = declared.authority
+def _of_another_cell(declared: Hierarchy, place: Cell) -> Hierarchy:
+    """A hierarchy as the cells see it that do not make its CAs; of a CA of yours, ACM is permitted in its account."""
+    named, yours = declared.authority, declared.existing
+    if yours and yours.permit_acm and yours.account != place.account:
+        return declared.model_copy(update={"existing": yours.model_copy(update={"permit_acm": False})})
     if named is None:
         return declared
     existing = ExistingAuthority(arn=named.arn, root=named.root, lists=named.lists)
