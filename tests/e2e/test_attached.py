@@ -10,7 +10,9 @@ import pytest
 from evidence.fixtures.attached_services import counts, join_and_leave, own_services
 from evidence.fixtures.own_services import SERVICES
 from meshcert import naming
+from meshcert.contract import exit_codes
 from meshcert.mesh import load_mesh
+from tests.e2e.attached_job import FAILS, IN_VAIN, REPORTS, ended_jobs
 from tests.e2e.grants import Grant, Role, SidecarRole, unused
 from tests.e2e.terminal import OperatorTerminal
 from tools.aws_checks import attached
@@ -41,12 +43,16 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
 
     Both join while they are asked. Certificates are renewed, one goes bad and back, and the mesh file goes from
     PERMISSIVE to STRICT without a deployment of their owners; ``make verify-aws`` finds the sidecars as they are
-    printed, and the ways past them. What they take in rights is used. The benchmark ``attached`` does more of it.
+    printed, and the ways past them. A job calls one of them meanwhile, and its exit code is the task's. What all of
+    them take in rights is used. The benchmark ``attached`` does more of it.
     """
     found: dict[tuple[str, str], tuple[Verdict, str]] = {}
+    jobs: dict[str, dict[str, int | None]] = {}
     granted: list[tuple[Role, set[Grant]]] = []
 
     def look() -> None:
+        own.deploy_job()
+        jobs.update(ended_jobs(own))
         found.update(verified(own))
         granted.extend(taken(own))
         assert OperatorTerminal(own.aws, "shop").run("status", "--json").document["identities"]
@@ -62,10 +68,16 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
         verdict, said = found["strict-effective", name]
         assert verdict is Verdict.CONTRADICTED, said
         assert all(words in said for words in ("STRICT is not effective", "admits 172.16.0.0/16", "target group")), said
-    assert {role.owner for role, _ in granted} == {naming.RENEWAL_ROLE, naming.OPERATOR_ROLE, *SERVICES}
+    assert jobs == {
+        REPORTS: {"app": 0, "envoy": exit_codes.STOPPED},
+        FAILS: {"app": 1, "envoy": exit_codes.STOPPED},
+        IN_VAIN: {"app": None, "envoy": exit_codes.SETTINGS},
+    }
+    assert {role.owner for role, _ in granted} == {naming.RENEWAL_ROLE, naming.OPERATOR_ROLE, *SERVICES, "report"}
     left = {(role.owner, each.action) for role, held in granted for each in unused(held, role.decisions())}
-    # Operators ask where a deployment is under way (tests/e2e/test_rights.py).
-    assert left <= {(naming.OPERATOR_ROLE, "ecs:ListServiceDeployments")}
+    # Operators ask where a deployment is under way (tests/e2e/test_rights.py); jobs that outlast a poll look again.
+    longer = {("report", "secretsmanager:DescribeSecret"), ("report", "servicediscovery:DiscoverInstancesRevision")}
+    assert left <= {(naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"), *longer}
 
 
 def taken(own: OwnServices) -> Iterator[tuple[Role, set[Grant]]]:
@@ -74,7 +86,7 @@ def taken(own: OwnServices) -> Iterator[tuple[Role, set[Grant]]]:
     for owner in (naming.RENEWAL_ROLE, naming.OPERATOR_ROLE):
         role = Role(own.aws, "shop", owner)
         yield role, {grant for grant in role.grants() if any(part in grant.resource for part in about)}
-    for name in SERVICES:
+    for name in (*SERVICES, "report"):
         sidecar = SidecarRole(own.aws, "shop", name)
         assert sidecar.decisions()
         yield sidecar, sidecar.grants()
