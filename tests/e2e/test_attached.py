@@ -52,8 +52,8 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
 
     def look() -> None:
         own.deploy_job()
-        jobs.update(ended_jobs(own))
         found.update(verified(own))
+        jobs.update(ended_jobs(own))
         granted.extend(taken(own))
         assert OperatorTerminal(own.aws, "shop").run("status", "--json").document["identities"]
 
@@ -68,6 +68,7 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
         verdict, said = found["strict-effective", name]
         assert verdict is Verdict.CONTRADICTED, said
         assert all(words in said for words in ("STRICT is not effective", "admits 172.16.0.0/16", "target group")), said
+    assert found["sidecar-deployed", "report"][0] is Verdict.CONFIRMED, found["sidecar-deployed", "report"]
     assert jobs == {
         REPORTS: {"app": 0, "envoy": exit_codes.STOPPED},
         FAILS: {"app": 1, "envoy": exit_codes.STOPPED},
