@@ -45,26 +45,29 @@ class Made(NamedTuple):
     What earlier deploys have made.
 
     Args:
-        kinds: The types of resources in the stack of the services.
+        kinds: The types of resources in the stack of the services; None if there is no such stack.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
         secrets_key: ARN of the key of yours that the secrets are under; empty if it was made, None if it is not known.
         homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
             and its own name.
         sharing: The services whose tasks have the security group that callers share besides their own.
+        namespace: Id or ARN of the namespace of yours that services are made in; empty if it was made, or if no service
+            of that stack is in one.
     """
 
-    kinds: frozenset[str]
+    kinds: frozenset[str] | None
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
     secrets_key: str | None = None
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
     sharing: frozenset[str] = frozenset()
+    namespace: str = ""
 
     @classmethod
     def of(
         cls,
-        services: Mapping[str, Any],
+        services: Mapping[str, Any] | None,
         outputs: frozenset[str],
         identities: Mapping[str, Any] | None = None,
         others: Mapping[str, Mapping[str, Any]] | None = None,
@@ -73,12 +76,12 @@ class Made(NamedTuple):
         What the templates say.
 
         Args:
-            services: That of the services' stack.
+            services: That of the services' stack; None if there is none.
             outputs: The names of the outputs of the stack of the CAs.
             identities: That of the identities' stack.
             others: Those of all stacks that hold services or identities, by the stacks' names without the mesh's.
         """
-        resources = services["Resources"].values()
+        resources = services["Resources"].values() if services else ()
         groups = (each for each in resources if each["Type"] == "AWS::Logs::LogGroup")
         names = (
             each.get("Properties", {}).get("LogGroupName")
@@ -86,12 +89,13 @@ class Made(NamedTuple):
             if not str(each.get("DeletionPolicy", "")).startswith("Retain")
         )
         return cls(
-            frozenset(each["Type"] for each in resources),
+            frozenset(each["Type"] for each in resources) if services else None,
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
             None if identities is None else _secrets_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
             frozenset(name for template in (others or {}).values() for name in _sharing(template)),
+            _namespace(services) if services else "",
         )
 
 
@@ -106,10 +110,18 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
         ("network.existing", bool(mesh.network.existing), "AWS::EC2::VPC", "VPC"),
         ("mesh.namespace_id", bool(mesh.about.namespace_id), "AWS::ServiceDiscovery::PrivateDnsNamespace", "namespace"),
     ):
+        if made.kinds is None:
+            break
         if is_yours and kind in made.kinds:
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:
             yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
+    if made.namespace and mesh.about.namespace_id and made.namespace != mesh.about.namespace_id:
+        yield (
+            f"mesh.namespace_id: services are made in {made.namespace}, and CloudFormation would make them in "
+            f"{mesh.about.namespace_id} anew: callers would look for tasks there that are still registered elsewhere, "
+            f"and where both are one namespace, its names are taken. Write {made.namespace}. {_BESIDE}"
+        )
     if made.secrets_key is not None and made.secrets_key != mesh.about.secrets_key:
         way = (_ROTATE if made.secrets_key and mesh.about.secrets_key else "") + _BESIDE
         yield (
@@ -188,6 +200,16 @@ def _callers_shut_out(mesh: Mesh, made: Made, one_by_one: Collection[str]) -> It
                 f'ARGS="-c {ONE_BY_ONE}={callee}", which gives them the group, and then without that '
                 '(docs/mesh-file.md, "Many callers")'
             )
+
+
+def _namespace(services: Mapping[str, Any]) -> str:
+    """The namespace of yours that services in the template are made in; empty without."""
+    for each in services["Resources"].values():
+        if each["Type"] == "AWS::ServiceDiscovery::Service":
+            properties = each.get("Properties", {})
+            named = properties.get("NamespaceId") or properties.get("DnsConfig", {}).get("NamespaceId")
+            return named if isinstance(named, str) else ""
+    return ""
 
 
 def _secrets_key(identities: Mapping[str, Any]) -> str | None:

@@ -110,6 +110,49 @@ def test_its_policy_lets_it_read_its_own_and_no_other(stacks: dict[str, Template
     assert "stock" not in json.dumps(statements)
 
 
+def test_operators_alone_see_what_leads_past_envoys(stacks: dict[str, Template]) -> None:
+    """``stock`` is STRICT. Neither action has a narrower resource, and no task definition is shown."""
+    seeing = {"ec2:DescribeSecurityGroups", "servicediscovery:GetService"}
+    found = {
+        (role["Ref"], statement["Action"]): statement
+        for template in stacks.values()
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+        for policy in _of(template, kind)
+        for role in policy.get("Roles", [{"Ref": "somebody"}])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if {*_listed(statement["Action"])} & {*seeing, "ecs:DescribeTaskDefinition"}
+    }
+
+    assert {action for _, action in found} == seeing
+    assert all(role.startswith("Operator") for role, _ in found)
+    groups, registrations = (found[key] for key in sorted(found, key=lambda key: key[1]))
+    assert groups["Resource"] == "*"
+    assert groups["Condition"] == {"StringEquals": {"aws:RequestedRegion": {"Ref": "AWS::Region"}}}
+    assert json.dumps(registrations["Resource"]).endswith(':service/*"]]}')
+
+
+def test_an_attached_service_is_registered_in_a_namespace_that_another_account_shares(tmp_path: Path) -> None:
+    """By the namespace's ARN and without tags; operators see what services in it are called, the owner's as well."""
+    arn = "arn:aws:servicediscovery:us-west-1:444455556666:namespace/ns-0123456789abcdef"
+    file = tmp_path / "mesh.yaml"
+    file.write_text(FILE.read_text().replace("  namespace: shop", f"  namespace_id: {arn}\n  namespace: shop", 1))
+    assert load_mesh(file).about.namespace_id == arn
+    found = {
+        stack.stack_name.removeprefix("shop-"): stack.template["Resources"]
+        for stack in assemble(tmp_path / "out", mesh=str(file))
+    }
+
+    made = _of(found["services"], "AWS::ServiceDiscovery::Service")
+    assert {
+        (each["NamespaceId"], *each.keys() & {"Tags"}, *each["DnsConfig"].keys() & {"NamespaceId"}) for each in made
+    } == {(arn,)}
+    assert ":444455556666:service/*" in json.dumps(_of(found["renewal"], "AWS::IAM::Policy"))
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def test_a_policy_that_aws_would_refuse_is_told_before_the_deploy() -> None:
     """With what it takes and what there is room for; references count as what they become."""
     stack = Stack(App(), "own")

@@ -109,6 +109,13 @@ ASSUMED = (
         ("settling",),
     ),
     Assumed(
+        "Cloud Map",
+        "that Cloud Map takes services in a shared namespace from CloudFormation, made without tags of ours, and "
+        "updates and deletes them by what it has of them; that ECS registers tasks there; that DiscoverInstances is "
+        "allowed by the caller's conditions and the share together (`namespace_id` by ARN)",
+        ("network-namespace", "service-discovery"),
+    ),
+    Assumed(
         "IAM",
         "that `aws:PrincipalArn` in the trust of a cell's role `cells.discovery` is the role of the caller's task, of "
         "an account that the principal names by its root (`discovery: role`)",
