@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.attached_services import counts, join_and_leave, own_services
+from evidence.fixtures.grants import Grant, Role, SidecarRole, unused
 from evidence.fixtures.own_services import SERVICES
+from evidence.fixtures.terminal import OperatorTerminal
 from meshcert import naming
 from meshcert.contract import exit_codes
 from meshcert.mesh import load_mesh
 from tests.e2e.attached_job import FAILS, IN_VAIN, REPORTS, ended_jobs
-from tests.e2e.grants import Grant, Role, SidecarRole, unused
-from tests.e2e.terminal import OperatorTerminal
 from tools.aws_checks import attached
 from tools.aws_checks.account import Account
 from tools.aws_checks.deployment import Deployment
