@@ -100,8 +100,7 @@ class ServicesStack(Stack):
             envoy=envoy_image(platform),
             platform=platform,
         )
-        if mesh.shards:
-            self._export(surroundings)
+        self._export_to_shards(surroundings)
         homes = {service: self.shards.stack_of(service) for service in mesh.services}
         groups.make_for_shards(service for service, home in homes.items() if home is not self)
         own = {
@@ -191,9 +190,9 @@ class ServicesStack(Stack):
         zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1
         return namespace
 
-    def _export(self, surroundings: Surroundings) -> None:
+    def _export_to_shards(self, surroundings: Surroundings) -> None:
         """
-        Export whatever a shard's stack may import, whether one does or not.
+        Export whatever a shard's stack may import, whether one does or not; nothing if there is none.
 
         The CDK would drop an export with its last user, and CloudFormation refuses that while a shard still imports it:
         this stack is deployed first.
@@ -209,7 +208,7 @@ class ServicesStack(Stack):
         if not mesh.network.existing:
             tasks = vpc.select_subnets(subnet_group_name=SERVICES).subnets
             values += [vpc.vpc_id, *(each.subnet_id for each in (*vpc.public_subnets, *tasks))]
-        for value in values:
+        for value in values if mesh.shards else ():
             self.export_value(value)
 
     def _task_logs(self, mesh: Mesh) -> logs.LogGroup:

@@ -39,7 +39,7 @@ from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
-from meshcert.mesh.stacks.shards import SHARDED
+from meshcert.mesh.stacks.shards import MOVES_ASKED, SHARDED
 from meshcert.printable import printable
 from tools import verify_aws
 from tools.deployed_stacks import described_stack
@@ -218,6 +218,8 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
     if known and known.is_first is False and (moves := known.moves()):
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
         return 1
+    if known and known.mesh.shards:
+        command = [*command, "-c", f"{MOVES_ASKED}=true"]
     kept = known.logs_kept(folder) if known else None
     if kept:
         kept.drop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from aws_cdk import Stack
@@ -40,6 +41,7 @@ class ServiceGroups(Construct):
         self._home = scope
         self._known: dict[tuple[str, str], ec2.ISecurityGroup] = {}
         self._callers = callers(mesh)
+        self._alike = Counter(service.replace("-", "") for service in mesh.services)
         self._one_by_one = one_by_one(scope.node.try_get_context(ONE_BY_ONE))
         self._sharing = sharing(mesh, self._one_by_one)
         # With shards always: this stack is updated before those whose tasks still have the group.
@@ -138,7 +140,13 @@ class ServiceGroups(Construct):
         return self._known[place]
 
     def _id_in(self, stack: Stack, service: str) -> str:
-        return ssm.StringParameter.value_for_string_parameter(stack, naming.group_parameter(self._mesh.name, service))
+        name = naming.group_parameter(self._mesh.name, service)
+        if "-" not in service or self._alike[service.replace("-", "")] == 1:
+            return ssm.StringParameter.value_for_string_parameter(stack, name)
+        # The CDK calls a template's parameter by letters and digits alone: that of pay-in would be that of payin.
+        construct_id = f"{service}-parameter"
+        scope = Construct(scope_of_part(stack, construct_id, self._mesh), construct_id)
+        return ssm.StringParameter.from_string_parameter_name(scope, "Group", name).string_value
 
     def _reaches_all(self, service: str) -> bool:
         application = self._mesh.services[service].application

@@ -141,7 +141,7 @@ def test_groups_that_stay_by_themselves_are_no_loss() -> None:
 def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As it was, the same command deploys."""
+    """As it was, the same command deploys; and with what is new in a shard, which knows that AWS was asked."""
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
     cloudformation = aws.client("cloudformation")
@@ -152,7 +152,7 @@ def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     for part, resources in (("services", network | teller), ("pki", nothing)):
         made(cloudformation, f"color-{part}", resources)
     file, mark = tmp_path / "mesh.yaml", tmp_path / "deployed"
-    deploy = ["sh", "-c", 'touch "$1"', "sh", str(mark), "-c", f"mesh={file}"]
+    deploy = ["sh", "-c", 'echo "$@" > "$1"', "sh", str(mark), "-c", f"mesh={file}"]
 
     file.write_bytes(changed(YOURS))
     refused = first_deploy.main(deploy, tmp_path / "kept")
@@ -164,9 +164,10 @@ def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     assert (
         "colorteller: deployed by the stack color-services, and this has color-services-back" in capsys.readouterr().err
     )
-    file.write_bytes(changed())
-    assert first_deploy.main(deploy, tmp_path / "kept") == 0
-    assert mark.exists()
+    for changes, told in ([], False), ([("shards", {"front": ["colorgateway"]})], True):
+        file.write_bytes(changed(*changes))
+        assert first_deploy.main(deploy, tmp_path / "kept") == 0
+        assert ("moves_asked=true" in mark.read_text()) == told
 
 
 HOMES = {
