@@ -48,7 +48,7 @@ class Made(NamedTuple):
     What earlier deploys have made.
 
     Args:
-        kinds: The types of resources in the stack of the services.
+        kinds: The types of resources in the stack of the services; None if there is no such stack.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
         secrets_key: ARN of the key of yours that the secrets are under; empty if it was made, None if it is not known.
@@ -58,7 +58,7 @@ class Made(NamedTuple):
         admitted: Which security groups let which others in, as :class:`CallerRule` names callee and caller.
     """
 
-    kinds: frozenset[str]
+    kinds: frozenset[str] | None
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
     secrets_key: str | None = None
@@ -69,7 +69,7 @@ class Made(NamedTuple):
     @classmethod
     def of(
         cls,
-        services: Mapping[str, Any],
+        services: Mapping[str, Any] | None,
         outputs: frozenset[str],
         identities: Mapping[str, Any] | None = None,
         others: Mapping[str, Mapping[str, Any]] | None = None,
@@ -78,12 +78,12 @@ class Made(NamedTuple):
         What the templates say.
 
         Args:
-            services: That of the services' stack.
+            services: That of the services' stack; None if there is none.
             outputs: The names of the outputs of the stack of the CAs.
             identities: That of the identities' stack.
             others: Those of all stacks that hold services or identities, by the stacks' names without the mesh's.
         """
-        resources = services["Resources"].values()
+        resources = services["Resources"].values() if services else ()
         groups = (each for each in resources if each["Type"] == "AWS::Logs::LogGroup")
         names = (
             each.get("Properties", {}).get("LogGroupName")
@@ -91,7 +91,7 @@ class Made(NamedTuple):
             if not str(each.get("DeletionPolicy", "")).startswith("Retain")
         )
         return cls(
-            frozenset(each["Type"] for each in resources),
+            frozenset(each["Type"] for each in resources) if services else None,
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
             None if identities is None else _secrets_key(identities),
@@ -112,6 +112,8 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
         ("network.existing", bool(mesh.network.existing), "AWS::EC2::VPC", "VPC"),
         ("mesh.namespace_id", bool(mesh.about.namespace_id), "AWS::ServiceDiscovery::PrivateDnsNamespace", "namespace"),
     ):
+        if made.kinds is None:
+            break
         if is_yours and kind in made.kinds:
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:

@@ -178,6 +178,17 @@ class Mesh(Part):
                 places[name] = f"{cluster}/{attached.service if attached else name}"
         return places
 
+    @cached_property
+    def strict_attached(self) -> dict[str, int]:
+        """Attached services, no jobs, all of whose listeners insist on TLS, each with its application's own port."""
+        return {
+            name: service.application.port
+            for name, service in self.services.items()
+            if service.attached and not service.is_job and service.application
+            if (node := self.virtual_nodes.get(service.virtual_node))
+            and all(listener.tls and listener.tls.mode is TlsMode.STRICT for listener in node.listeners)
+        }
+
     def cloud_map_name(self, service: str) -> str:
         """
         Name of the Cloud Map service that a service's tasks are registered in.

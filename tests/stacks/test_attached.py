@@ -112,6 +112,31 @@ def test_its_policy_lets_it_read_its_own_and_no_other(stacks: dict[str, Template
     assert "stock" not in json.dumps(statements)
 
 
+def test_operators_alone_see_what_leads_past_envoys(stacks: dict[str, Template]) -> None:
+    """``stock`` is STRICT. Neither action has a narrower resource, and no task definition is shown."""
+    seeing = {"ec2:DescribeSecurityGroups", "servicediscovery:GetService"}
+    found = {
+        (role["Ref"], statement["Action"]): statement
+        for template in stacks.values()
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+        for policy in _of(template, kind)
+        for role in policy.get("Roles", [{"Ref": "somebody"}])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if {*_listed(statement["Action"])} & {*seeing, "ecs:DescribeTaskDefinition"}
+    }
+
+    assert {action for _, action in found} == seeing
+    assert all(role.startswith("Operator") for role, _ in found)
+    groups, registrations = (found[key] for key in sorted(found, key=lambda key: key[1]))
+    assert groups["Resource"] == "*"
+    assert groups["Condition"] == {"StringEquals": {"aws:RequestedRegion": {"Ref": "AWS::Region"}}}
+    assert json.dumps(registrations["Resource"]).endswith(':service/*"]]}')
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def test_a_policy_that_aws_would_refuse_is_told_before_the_deploy() -> None:
     """With what it takes and what there is room for; references count as what they become."""
     stack = Stack(App(), "own")

@@ -12,7 +12,8 @@ from aws_cdk.assertions import Template
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.mesh.cells.slices import LONGEST_TRUST, RemoteCallers, in_cell
+from meshcert.mesh.cells.slices import RemoteCallers, in_cell
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST
 from meshcert.publishing.declared_bundles import listed_elsewhere, read_bundles
 from stacks.cells import add_cell
 from stacks.constructs.containers.task_rights import task_rights

@@ -11,11 +11,16 @@ from cryptography import x509
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh
 from meshcert.mesh.cells.slices import missing_authorities
+from tests.local.aws.hierarchies import root
+from tests.local.aws.shared_authorities import share
 from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, mesh, reading, text
+from tests.tools.test_refused_moves import NAMESPACE, VPC, made
 from tools import deploy_cell
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from local.running_aws import LocalAws
 
 CA = Hierarchy(tiers=2)
 
@@ -120,6 +125,7 @@ def test_one_cell_is_deployed_and_the_next_step_told(
     cli.write_text('#!/bin/sh\necho "$AWS_REGION $*"\n')
     cli.chmod(0o755)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
     code = deploy_cell.main(["shared", "--mesh", str(file), "--cdk", str(cli), "--verbose"], Account())
 
@@ -127,3 +133,87 @@ def test_one_cell_is_deployed_and_the_next_step_told(
     assert (code, first) == (0, f"eu-west-1 deploy yelb-shared/* -c mesh={file} --verbose")
     assert told[0].startswith("The CAs of cell shared are shared.")
     assert load_mesh(file).cells["shared"].account == SHARED
+
+
+class AtHome:
+    """A cell in a VPC of yours, whose identities a CA of another account signs, and a CDK CLI that says it has run."""
+
+    def __init__(self, aws: LocalAws, folder: Path) -> None:
+        self.folder, self.ec2 = folder, aws.client("ec2", account=BACKEND)
+        pca = aws.client("acm-pca")
+        self.authorities = {name: root(pca, name) for name in AUTHORITIES}
+        for name, arn in self.authorities.items():
+            answer = pca.get_certificate_authority_certificate(CertificateAuthorityArn=arn)
+            (folder / f"{name}.pem").write_text(answer["Certificate"])
+        self.vpc = self.ec2.create_vpc(CidrBlock="172.16.0.0/16")["Vpc"]["VpcId"]
+        self.ec2.modify_vpc_attribute(VpcId=self.vpc, EnableDnsHostnames={"Value": True})
+        self.subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="172.16.1.0/24")["Subnet"]
+        self.region = aws.region
+
+    def deployed(self, **network: Any) -> bool:
+        """Whether the CDK CLI was called for a cell of the file with that network."""
+        subnets = {self.subnet["AvailabilityZone"]: self.subnet["SubnetId"]}
+        existing = {"vpc": self.vpc, "cidrs": ["172.16.0.0/16"], "subnets": subnets, **network}
+        (self.folder / "mesh.yaml").write_bytes(
+            text(
+                *((f"cells.{cell}.region", self.region) for cell in ("shared", "frontend", "backend")),
+                *(
+                    (f"hierarchies.{name}.authority", {"arn": arn, "root": f"{name}.pem"})
+                    for name, arn in self.authorities.items()
+                ),
+                ("cells.backend.network", {"existing": existing}),
+            )
+        )
+        mark = self.folder / "deployed"
+        mark.unlink(missing_ok=True)
+        cdk = f"sh -c 'touch {mark}'"
+        deploy_cell.main(["backend", "--mesh", str(self.folder / "mesh.yaml"), "--cdk", cdk])
+        return mark.exists()
+
+
+def test_a_cell_is_asked_about_as_any_mesh_before_it_is_deployed(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In its account: the CA that is not shared, the VPC that is not there, the way out; later, what cannot move."""
+    for name, value in aws.environment(BACKEND).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tools.aws_checks.existing_authorities.ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    home = AtHome(aws, tmp_path)
+
+    assert not home.deployed()
+    told = capfd.readouterr().err
+    assert f"account {SHARED} does not share the CA with account {BACKEND}" in told
+    assert "No task could start" in told
+    share(aws, home.authorities.values(), accounts=[BACKEND])
+    assert not home.deployed(vpc="vpc-0123456789abcdef0")
+    told = capfd.readouterr().err
+    assert "does not share the CA" not in told
+    assert "Name a VPC of this account and region" in told
+    gateway = home.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    home.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=home.vpc)
+    (table,) = home.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home.vpc]}])["RouteTables"]
+    home.ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    assert home.deployed(public_addresses=True), capfd.readouterr()
+    cloudformation = aws.client("cloudformation", account=BACKEND)
+    vpc = {"Type": VPC, "Properties": {"CidrBlock": "10.0.0.0/16"}}
+    zone = {"Type": NAMESPACE, "Properties": {"Name": "a.local", "Vpc": {"Ref": "Vpc"}}}
+    made(cloudformation, "yelb-backend-services", {"Vpc": vpc, "Zone": zone})
+    made(cloudformation, "yelb-backend-pki", {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}})
+    assert not home.deployed(public_addresses=True)
+    assert "network.existing: services run in a VPC that a deploy has made" in capfd.readouterr().err
+
+
+def test_without_credentials_it_says_so(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a sentence, and nothing is deployed."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    assert deploy_cell.main(["shared", "--mesh", str(file), "--cdk", "no-such-program"]) == deploy_cell.NOT_DEPLOYED
+
+    assert "credentials" in capsys.readouterr().err

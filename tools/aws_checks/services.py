@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
+from meshcert.aws.ecs.ways_past import described_at
 from meshcert.errors import IdentityMissing
 from meshcert.mesh import sidecar
 from meshcert.mesh.rendering.sidecar import container_definition
@@ -71,13 +72,7 @@ def described(deployment: Deployment, name: str) -> Mapping[str, Any]:
     Raises:
         IdentityMissing: If there is none.
     """
-    cluster, _, ecs_name = deployment.mesh.ecs_place(name).partition("/")
-    answer = deployment.account.read("ecs:DescribeServices", cluster=cluster, services=[ecs_name])
-    for service in answer["services"]:
-        if service["status"] != "INACTIVE":
-            found: Mapping[str, Any] = service
-            return found
-    raise IdentityMissing(f"Service {ecs_name} of cluster {cluster}", "Deploy it")
+    return described_at(deployment.account.read, deployment.mesh.ecs_place(name))
 
 
 def task_definition(deployment: Deployment, name: str) -> Mapping[str, Any]:

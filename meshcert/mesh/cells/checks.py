@@ -14,9 +14,10 @@ from meshcert.mesh.cells.placing import (
     crossing_calls,
     network_of,
 )
-from meshcert.mesh.cells.slices import LONGEST_TRUST, remote_callers
+from meshcert.mesh.cells.slices import remote_callers
 from meshcert.mesh.naming import name_problem
 from meshcert.mesh.network import CellDiscovery, Egress
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,9 +136,14 @@ def _check_discovery(mesh: Mesh, findings: Findings) -> None:
         region, regions = mesh.cells[here].region, {mesh.cells[here].region, mesh.cells[there].region}
         if mesh.cells[there].discovery is not CellDiscovery.ROLE or mesh.virtual_nodes[node].service_discovery:
             continue
-        problems = []
-        if mesh.services[caller].attached:
-            problems.append(f"{caller} calls {node} and is attached: its task role has no name here to be trusted by")
+        attached, problems = mesh.services[caller].attached, []
+        if attached and not attached.task_role:
+            findings.add(
+                f"services.{caller}.attached.task_role",
+                f"it is missing: {caller} calls {node} of cell {there}, where callers are trusted by their task roles",
+                f"Write its name, or cells.{there}.discovery: dns",
+                given=(f"cells.{there}.discovery",),
+            )
         if len(set(map(naming.partition, regions))) > 1:
             problems.append(f"cell {here}, which calls {node}, is in another partition of AWS: roles do not cross")
         elif len(regions) > 1 and network_of(mesh, here).egress is Egress.ENDPOINTS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert import naming
@@ -10,19 +9,15 @@ from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, cro
 from meshcert.mesh.host_policies import DnsServiceDiscovery, ResponseType, ServiceDiscovery
 from meshcert.mesh.issuance import ExistingAuthority
 from meshcert.mesh.network import CellDiscovery
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST, trust_length
 from meshcert.proxy import RemoteNamespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
-
-
-LONGEST_TRUST = 2_048
-"""Characters of a role's trust policy without white space (IAM user guide, "IAM and AWS STS quotas")."""
 
 
 class Sharing(NamedTuple):
@@ -62,7 +57,7 @@ class RemoteCallers(NamedTuple):
     Args:
         accounts: Their accounts.
         roles: ARNs of the roles of their tasks.
-        any_role: Patterns of ARNs that all roles of the mesh in their cells have.
+        any_role: Patterns of ARNs that all roles of the mesh in their cells have, and those of the user's task roles.
         services: The Cloud Map services that they look for.
     """
 
@@ -81,13 +76,13 @@ class RemoteCallers(NamedTuple):
     def condition(self) -> dict[str, dict[str, list[str]]]:
         """Which roles of them it admits; where it has no room for so many, any role of the mesh in their cells."""
         exact = _admitting(self.roles)
-        fits = len(_trust_policy(self.principals, exact)) <= LONGEST_TRUST
+        fits = trust_length(self.principals, exact) <= LONGEST_TRUST
         return exact if fits else _admitting(self.any_role)
 
     @property
     def trust_length(self) -> int:
-        """Characters of the trust policy, of :data:`LONGEST_TRUST`."""
-        return len(_trust_policy(self.principals, self.condition))
+        """Characters of the trust policy, of :data:`~meshcert.mesh.stacks.trust_policies.LONGEST_TRUST`."""
+        return trust_length(self.principals, self.condition)
 
 
 def in_cell(mesh: Mesh, cell: str) -> Mesh:
@@ -185,31 +180,24 @@ def remote_callers(mesh: Mesh, cell: str) -> RemoteCallers | None:
         return None
     places = {caller: mesh.cells[mesh.services[caller].cell] for caller, _ in found}
 
-    def roles(*owners: tuple[str, Cell]) -> tuple[str, ...]:
-        named = ((place, naming.role(mesh.name, place.region, owner)) for owner, place in owners)
-        return tuple(sorted({naming.role_arn(place.region, place.account, name) for place, name in named}))
+    def roles(of_services: str = "") -> tuple[str, ...]:
+        arns = set()
+        for caller, place in places.items():
+            attached = mesh.services[caller].attached
+            name = attached.task_role if attached else naming.role(mesh.name, place.region, of_services or caller)
+            arns.add(naming.role_arn(place.region, place.account, name))
+        return tuple(sorted(arns))
 
     return RemoteCallers(
         accounts=tuple(sorted({place.account for place in places.values()})),
-        roles=roles(*places.items()),
-        any_role=roles(*(("*", place) for place in places.values())),
+        roles=roles(),
+        any_role=roles("*"),
         services=tuple(sorted({service for _, service in found})),
     )
 
 
 def _admitting(roles: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     return {"ArnLike": {"aws:PrincipalArn": list(roles)}}
-
-
-def _trust_policy(principals: Sequence[str], condition: Mapping[str, object]) -> str:
-    """The trust policy as IAM counts it, in the words of the stacks."""
-    statement = {
-        "Action": "sts:AssumeRole",
-        "Condition": condition,
-        "Effect": "Allow",
-        "Principal": {"AWS": principals},
-    }
-    return json.dumps({"Statement": [statement], "Version": "2012-10-17"}, separators=(",", ":"))
 
 
 def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST, trust_length
+
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -13,7 +15,7 @@ _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]{
 
 
 def check_clients(mesh: Mesh, findings: Findings) -> None:
-    """Report principals that are nobody or everybody, unknown hierarchies, and keys that are in two places."""
+    """Report principals that are nobody, everybody or too long, unknown hierarchies, and keys in two places."""
     for name, identity in mesh.identities.items():
         if identity.client is None:
             continue
@@ -28,6 +30,13 @@ def check_clients(mesh: Mesh, findings: Findings) -> None:
                 )
             elif principal in identity.client.principals[:index]:
                 findings.add(where, f"{principal} is written twice", "Remove one of them")
+        length = trust_length(identity.client.principals)
+        if length > LONGEST_TRUST:
+            findings.add(
+                f"{place}.principals",
+                f"the trust policy of its role would have {length:,} characters: IAM takes {LONGEST_TRUST:,}",
+                "Name fewer: one role that the others may assume, or roles with shorter paths",
+            )
         for index, hierarchy in enumerate(identity.client.trust):
             findings.require_known(mesh, f"{place}.trust[{index}]", "hierarchies", hierarchy)
         for service in sorted(_presented_by(mesh, name)):

@@ -32,6 +32,17 @@ def test_a_clients_role_may_be_assumed_by_several_and_reads_roots() -> None:
     assert fault.place == f"{PARTNER}.client.trust[0]"
 
 
+@pytest.mark.parametrize(("path", "refused"), [("", 0), ("p" * 200 + "/", 1)])
+def test_principals_that_no_trust_policy_has_room_for_are_refused(path: str, refused: int) -> None:
+    """IAM would refuse the role in the middle of a deploy."""
+    users = [f"arn:aws:iam::444455556666:user/{path}{number}" for number in range(10)]
+
+    faults = faults_of(changed((PARTNER, DECLARED | {"client": {"principals": users}})))
+
+    assert [fault.place for fault in faults] == [f"{PARTNER}.client.principals"] * refused
+    assert all("IAM takes 2,048" in fault.problem for fault in faults)
+
+
 def test_nobody_fetches_the_key_of_a_service() -> None:
     """A key is in one place, so that a leak outside the mesh stops no service."""
     assert_found_alone(

@@ -135,19 +135,22 @@ def test_cells_that_do_not_talk_may_have_the_same_addresses() -> None:
 
 
 def test_a_role_is_for_whom_it_can_trust_and_who_can_ask_there() -> None:
-    """An attached service's task role has no name in the file; endpoints reach their own region alone."""
+    """An attached service's task role, if the file names it; endpoints reach their own region alone."""
     attached = {"cluster": "shop", "service": "ui", "container": "app", "security_group": "sg-0123456789abcdef0"}
     application = {"port": 8080}
     apart = (("cells.frontend.region", "eu-central-1"), ("cells.frontend.network.egress", "endpoints"))
 
+    role = "services.ui.attached.task_role"
+
     def told(*changes: tuple[str, object]) -> list[str]:
         faults = reading(*changes).faults
-        return [fault.problem for fault in faults if fault.place == "cells.backend.discovery"]
+        return [fault.problem for fault in faults if fault.place in {"cells.backend.discovery", role}]
 
     service = {"cell": "frontend", "virtual_node": "ui", "attached": attached, "application": application}
     assert told(("services.ui", service)) == [
-        "ui calls appserver and is attached: its task role has no name here to be trusted by"
+        "it is missing: ui calls appserver of cell backend, where callers are trusted by their task roles"
     ]
+    assert told(("services.ui", service), (role, "shop/ui-task")) == []
     assert told(*apart) == [
         "cell frontend, which calls appserver, reaches the APIs of eu-central-1 alone (egress: endpoints)"
     ]

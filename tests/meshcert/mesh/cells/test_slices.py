@@ -94,6 +94,17 @@ def test_a_role_is_for_the_callers_in_other_cells_and_what_they_call() -> None:
     assert remote_callers(mesh(("cells.backend.discovery", "dns")), "backend") is None
 
 
+def test_an_attached_caller_is_admitted_by_the_task_role_that_the_file_names() -> None:
+    """No pattern of the mesh's role names is that one, so it is named wherever they are."""
+    attached = {"cluster": "shop", "service": "ui", "container": "app", "security_group": "sg-0123456789abcdef0"}
+    service = {"cell": "frontend", "virtual_node": "ui", "attached": {**attached, "task_role": "shop/ui-task"}}
+    theirs = remote_callers(mesh(("services.ui", {**service, "application": {"port": 8080}})), "backend")
+    role = f"arn:aws:iam::{FRONTEND}:role/shop/ui-task"
+
+    assert theirs is not None
+    assert (theirs.accounts, theirs.roles, theirs.any_role) == ((FRONTEND,), (role,), (role,))
+
+
 def test_roles_are_of_the_partition_that_their_region_is_in() -> None:
     """An ARN of another partition names nobody."""
     regions = ("eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1")
