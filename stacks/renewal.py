@@ -259,9 +259,11 @@ class RenewalStack(Stack):
                 *self._reads_of_settings(),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
-                *rights.authorities(
+                # Whether a CA of the user's writes lists, the mesh file says.
+                *rights.own_authorities(
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
+                *rights.authorities_of_yours("ReadAuthoritiesOfYours", *self._reads_of_authorities),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
                 *rights.services("ReadServices", self._places, "ecs:DescribeServices", "ecs:ListServiceDeployments"),
                 *rights.tasks("ReadTasks", self._places, "ecs:DescribeTasks"),

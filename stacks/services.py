@@ -182,7 +182,12 @@ class ServicesStack(Stack):
                 self,
                 "Namespace",
                 namespace_id=existing,
-                namespace_arn=MeshRights(mesh.name).arn("servicediscovery", f"namespace/{existing}"),
+                # What an ARN names is asked for by it (CreateService, NamespaceId): another account may share it.
+                namespace_arn=(
+                    existing
+                    if mesh.namespace_owner
+                    else MeshRights(mesh.name).arn("servicediscovery", f"namespace/{existing}")
+                ),
                 namespace_name=mesh.namespace,
             )
         namespace = servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.namespace, vpc=vpc)

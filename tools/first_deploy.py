@@ -125,7 +125,9 @@ class KnownDeploy:
             for page in client.get_paginator("describe_stacks").paginate():
                 for stack in page["Stacks"]:
                     part = stack["StackName"].removeprefix(self._stack(""))
-                    ours = {"Key": naming.TAG, "Value": self.mesh.name} in stack.get("Tags", [])
+                    tags = {each["Key"]: each["Value"] for each in stack.get("Tags", [])}
+                    # A stack with services in a shared namespace has no tags: they would be put on those services.
+                    ours = tags.get(naming.TAG, self.mesh.name * bool(self.mesh.namespace_owner)) == self.mesh.name
                     if ours and part.partition("-")[0] in SHARDED and stack["StackStatus"] not in _GONE:
                         templates[part] = client.get_template(StackName=stack["StackName"])["TemplateBody"]
         return templates
@@ -219,7 +221,10 @@ def _asked_before(known: KnownDeploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
     mesh = known.mesh
     has_authorities = any(hierarchy.existing for hierarchy in mesh.hierarchies.values())
-    if not (mesh.network.existing or mesh.cluster.existing or mesh.about.secrets_key or has_authorities):
+    about = mesh.about
+    if not (
+        mesh.network.existing or mesh.cluster.existing or about.secrets_key or about.namespace_id or has_authorities
+    ):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
     cell = ["--cell", known.cell] if known.cell else []

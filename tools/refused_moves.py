@@ -56,6 +56,8 @@ class Made(NamedTuple):
             and its own name.
         sharing: The services whose tasks have the security group that callers share besides their own.
         admitted: Which security groups let which others in, as :class:`CallerRule` names callee and caller.
+        namespace: Id or ARN of the namespace of yours that services are made in; empty if it was made, or if no service
+            of that stack is in one.
     """
 
     kinds: frozenset[str] | None
@@ -65,6 +67,7 @@ class Made(NamedTuple):
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
     sharing: frozenset[str] = frozenset()
     admitted: frozenset[tuple[str, str]] = frozenset()
+    namespace: str = ""
 
     @classmethod
     def of(
@@ -98,6 +101,7 @@ class Made(NamedTuple):
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
             frozenset(name for template in (others or {}).values() for name in _sharing(template)),
             frozenset(rule for template in (others or {}).values() for rule in _admitted(template)),
+            _namespace(services) if services else "",
         )
 
 
@@ -118,6 +122,12 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:
             yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
+    if made.namespace and mesh.about.namespace_id and made.namespace != mesh.about.namespace_id:
+        yield (
+            f"mesh.namespace_id: services are made in {made.namespace}, and CloudFormation would make them in "
+            f"{mesh.about.namespace_id} anew: callers would look for tasks there that are still registered elsewhere, "
+            f"and where both are one namespace, its names are taken. Write {made.namespace}. {_BESIDE}"
+        )
     if made.secrets_key is not None and made.secrets_key != mesh.about.secrets_key:
         way = (_ROTATE if made.secrets_key and mesh.about.secrets_key else "") + _BESIDE
         yield (
@@ -245,6 +255,16 @@ def _same_stack(made: Made, caller: str, callee: str) -> bool:
     """Whether one stack has made both; so too if one is not there yet."""
     homes = {made.homes.get(("services", name)) for name in (caller, callee)}
     return None in homes or len(homes) == 1
+
+
+def _namespace(services: Mapping[str, Any]) -> str:
+    """The namespace of yours that services in the template are made in; empty without."""
+    for each in services["Resources"].values():
+        if each["Type"] == "AWS::ServiceDiscovery::Service":
+            properties = each.get("Properties", {})
+            named = properties.get("NamespaceId") or properties.get("DnsConfig", {}).get("NamespaceId")
+            return named if isinstance(named, str) else ""
+    return ""
 
 
 def _secrets_key(identities: Mapping[str, Any]) -> str | None:

@@ -26,7 +26,7 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - s3: GetBucketPublicAccessBlock, GetObject
 - scheduler: GetSchedule
 - secretsmanager: DescribeSecret, GetResourcePolicy, ListSecretVersionIds
-- servicediscovery: DiscoverInstances, GetNamespace, GetService
+- servicediscovery: DiscoverInstances, GetNamespace, GetService, ListServices
 - sns: GetTopicAttributes
 - sqs: GetQueueAttributes
 - sts: GetCallerIdentity

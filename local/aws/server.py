@@ -22,7 +22,13 @@ from local.aws.account import Accounts
 from local.aws.certificates import acm, private_ca, service_linked_role
 from local.aws.certificates import templates as certificate_templates
 from local.aws.fargate import ecs
-from local.aws.fargate.network import cloud_map_api, discovery, load_balancer, zone_associations
+from local.aws.fargate.network import (
+    cloud_map_api,
+    discovery,
+    load_balancer,
+    shared_namespaces,
+    zone_associations,
+)
 from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.iam import other_accounts
@@ -153,6 +159,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     # What AWS does with the resources of any type, so after all types.
     taken_names.install()
     replacements.install()
+    shared_namespaces.install(accounts.shares)
     security_groups.install()
     buckets.install()
     sizes.install()

@@ -22,6 +22,7 @@ from meshcert.mesh.stacks.shards import shards_of
 from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.policy_length import require_room_in_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
+from stacks.constructs.containers.registration import name_namespace_once
 from stacks.constructs.containers.task import TaskContainers
 from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.containers.volumes import reach_file_systems
@@ -156,6 +157,8 @@ class EnvoyService(Construct):
             health_check_grace_period=self._grace_period(),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
+        if self.service.cloud_map_service:
+            name_namespace_once(self.service.cloud_map_service)
         for key, value in self._declared.tags.items():
             Tags.of(self).add(key, value, include_resource_types=TAGGED)
         for identity in self.proxy.identities:

@@ -46,18 +46,20 @@ class MeshRights:
         mesh: Its name.
         existing_authorities: ARNs of the CAs of the user's that sign for it.
         has_own_authorities: Whether a deploy makes CAs for it.
+        namespace_owner: Account that owns its Cloud Map namespace, if the file names that by its ARN; empty if not.
     """
 
     mesh: str
     existing_authorities: tuple[str, ...] = ()
     has_own_authorities: bool = True
+    namespace_owner: str = ""
 
     @classmethod
     def of(cls, mesh: Mesh) -> MeshRights:
         """For the parts of a mesh and the CAs that sign for it."""
         hierarchies = mesh.hierarchies.values()
         existing = tuple(each.existing.arn for each in hierarchies if each.existing)
-        return cls(mesh.name, existing, any(each.made for each in hierarchies))
+        return cls(mesh.name, existing, any(each.made for each in hierarchies), mesh.namespace_owner)
 
     @property
     def deploy_function_arn(self) -> str:
@@ -208,7 +210,13 @@ class MeshRights:
 
     def registrations(self, sid: str) -> iam.PolicyStatement:
         """A statement to see what Cloud Map services are called: Cloud Map makes up their ids."""
-        return _allow(sid, ["servicediscovery:GetService"], self.arn("servicediscovery", "service/*"))
+        return _allow(sid, ["servicediscovery:GetService"], *self._registrations)
+
+    @property
+    def _registrations(self) -> tuple[str, ...]:
+        """All Cloud Map services of the account, and of that which owns the mesh's namespace."""
+        own = self.arn("servicediscovery", "service/*")
+        return (own, own.replace(Aws.ACCOUNT_ID, self.namespace_owner)) if self.namespace_owner else (own,)
 
     def function(self, sid: str, name: str) -> iam.PolicyStatement:
         """A statement to invoke one of the mesh's functions."""
@@ -278,8 +286,8 @@ class MeshRights:
             self.arn("ssm", f"parameter/{naming.issuance_parameter(self.mesh, '*').removeprefix('/')}"): (
                 "The prefix is this mesh's own: CloudFormation alone writes these parameters."
             ),
-            self.arn("servicediscovery", "service/*"): (
-                "Cloud Map makes up ids of services; what is read is how tasks are registered."
+            **dict.fromkeys(
+                self._registrations, "Cloud Map makes up ids of services; what is read is how tasks are registered."
             ),
             self._audit: "The wildcard stands for the log group's streams.",
         }

@@ -82,8 +82,21 @@ NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local",
         (replace(NAMED, known_as="a.local-1"), NO, ("Write http_name: a.local-1",)),
         (replace(NAMED, vpcs=frozenset({"vpc-2"})), NO, ("resolve in vpc-2", "a namespace of vpc-1")),
         (replace(NAMED, vpcs=None), YES, ("a.local",)),
+        (replace(NAMED, vpcs=None, owner="1"), YES, ("a.local", "of account 1")),
+        (replace(NAMED, kind="", owner="1"), NO, ("account 1 does not share it", "Have 1 share it: aws ram create")),
+        (replace(NAMED, owner="1", taken=("b", "c")), NO, ("services b, c in it", "Rename them")),
     ],
-    ids=["as it should be", "no DNS", "another name", "another HTTP name", "another VPC", "VPCs not known"],
+    ids=[
+        "as it should be",
+        "no DNS",
+        "another name",
+        "another HTTP name",
+        "another VPC",
+        "VPCs not known",
+        "shared",
+        "not shared",
+        "names that are taken",
+    ],
 )
 def test_a_namespace_has_the_names_that_callers_ask_for(
     seen: NamespaceSeen, verdict: Verdict, words: tuple[str, ...]

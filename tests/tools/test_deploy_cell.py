@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,15 +14,26 @@ from meshcert.mesh import load_mesh
 from meshcert.mesh.cells.slices import missing_authorities
 from tests.local.aws.hierarchies import root
 from tests.local.aws.shared_authorities import share
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, mesh, reading, text
+from tests.meshcert.mesh.cells.yelb import (
+    AUTHORITIES,
+    BACKEND,
+    DEPLOYED,
+    FRONTEND,
+    IN_ONE_NAMESPACE,
+    SHARED,
+    mesh,
+    reading,
+    text,
+)
 from tests.tools.test_refused_moves import NAMESPACE, VPC, made
-from tools import deploy_cell
+from tools import deploy_cell, verify_aws
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from local.running_aws import LocalAws
 
+PERMISSION = "arn:aws:ram::aws:permission/AWSRAMPermissionCloudMapECSFullPermission"
 CA = Hierarchy(tiers=2)
 
 
@@ -133,6 +145,43 @@ def test_one_cell_is_deployed_and_the_next_step_told(
     assert (code, first) == (0, f"eu-west-1 deploy yelb-shared/* -c mesh={file} --verbose")
     assert told[0].startswith("The CAs of cell shared are shared.")
     assert load_mesh(file).cells["shared"].account == SHARED
+
+
+def test_a_shared_namespace_is_asked_about_before_a_first_deploy(
+    fresh_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not shared, a name that another account has in it, and as it should be."""
+    for name, value in fresh_aws.environment(BACKEND).items():
+        monkeypatch.setenv(name, value)
+    owner = fresh_aws.client("servicediscovery")
+    owner.create_private_dns_namespace(Name="yelb.internal", Vpc="vpc-1")
+    arn = owner.list_namespaces()["Namespaces"][0]["Arn"]
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(text(*DEPLOYED, *IN_ONE_NAMESPACE, ("mesh.namespace_id", arn)))
+    for name in AUTHORITIES:
+        (tmp_path / f"{name}.pem").write_text(CA.root_pem)
+    monkeypatch.setattr("tools.aws_checks.existing_authorities.ROOT", tmp_path)
+
+    def told() -> tuple[str, str]:
+        capfd.readouterr()
+        verify_aws.main(["--before", "--json", "--mesh", str(file), "--cell", "backend"])
+        findings = json.loads(capfd.readouterr().out)["findings"]
+        (found,) = (each for each in findings if each["check"] == "network-namespace")
+        return found["verdict"], f"{found['seen']}: {found['remedy']}"
+
+    code = deploy_cell.main(["backend", "--mesh", str(file), "--cdk", "no-such-program"])
+    said = " ".join("".join(capfd.readouterr()).split())
+
+    assert code
+    assert f"account {SHARED} does not share it with this account" in said
+    assert told()[0] == "contradicted"
+    share(fresh_aws, [arn], PERMISSION, accounts=[BACKEND])
+    assert told()[0] == "confirmed"
+    made = owner.create_service(Name="redis", NamespaceId=arn, DnsConfig={"DnsRecords": [{"Type": "A", "TTL": 5}]})
+    verdict, why = told()
+    assert (verdict, "services redis in it: Rename them" in why) == ("contradicted", True)
+    owner.delete_service(Id=made["Service"]["Id"])
+    assert told()[0] == "confirmed"
 
 
 class AtHome:

@@ -32,6 +32,7 @@ CA = {
 }
 YOURS = ("network", {"existing": NETWORK})
 NAMED = ("mesh.namespace_id", "ns-0123456789abcdef")
+SHARED_NAMESPACE = "arn:aws:servicediscovery:us-west-1:444455556666:namespace/ns-0123456789abcdef"
 KEYED = ("mesh.secrets_key", "arn:aws:kms:us-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef")
 OTHER_KEY = KEYED[1].replace("01234567-", "76543210-")
 SIGNED = ("hierarchies.colorteller", {"existing": CA, "key_algorithm": "RSA_2048"})
@@ -67,6 +68,8 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         ([YOURS, NAMED], OWN._replace(kinds=frozenset()), []),
         ([], OWN._replace(kinds=frozenset({NAMESPACE})), ["network.existing"]),
         ([YOURS], OWN._replace(kinds=frozenset()), ["mesh.namespace_id"]),
+        ([YOURS, NAMED], OWN._replace(kinds=frozenset(), namespace=NAMED[1]), []),
+        ([YOURS, NAMED], OWN._replace(kinds=frozenset(), namespace=SHARED_NAMESPACE), ["mesh.namespace_id"]),
         ([SIGNED], OWN, ["hierarchies.colorteller.existing"]),
         ([SIGNED], OWN._replace(outputs=frozenset({"colorgatewayRootCa"})), []),
         ([YOURS, SIGNED], OWN._replace(kinds=None), ["hierarchies.colorteller.existing"]),
@@ -85,6 +88,8 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         "all yours",
         "yours, then made",
         "your namespace, then a made one",
+        "your namespace, and that one",
+        "your namespace, then another of yours",
         "made CAs, then yours",
         "a CA of yours",
         "CAs alone",
@@ -138,6 +143,18 @@ def test_groups_that_stay_by_themselves_are_no_loss() -> None:
     found = Made.of({"Resources": {"A": group, "B": kept, "C": named}}, frozenset())
 
     assert found.log_groups == {"/meshcert/color/a"}
+
+
+def test_the_namespace_of_services_is_told_by_the_template() -> None:
+    """Where it is somebody's; a reference is to a made one."""
+
+    def found(**properties: Any) -> str:
+        service = {"Type": "AWS::ServiceDiscovery::Service", "Properties": properties}
+        return Made.of({"Resources": {"A": service}}, frozenset()).namespace
+
+    assert found(NamespaceId=SHARED_NAMESPACE, DnsConfig={}) == SHARED_NAMESPACE
+    assert found(DnsConfig={"NamespaceId": "ns-1"}) == "ns-1"
+    assert found(DnsConfig={"NamespaceId": {"Ref": "Zone"}}) == ""
 
 
 def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(

@@ -18,4 +18,6 @@ def resources(action: str, request: dict[str, Any]) -> list[str]:
     """The Cloud Map service of GetService; MiniStack asks for a right on ``*``."""
     if action != "GetService":
         return []
-    return [f"arn:aws:servicediscovery:{get_region()}:{get_account_id()}:service/{request['Id']}"]
+    named = str(request["Id"])
+    own = f"arn:aws:servicediscovery:{get_region()}:{get_account_id()}:service/{named}"
+    return [named if named.startswith("arn:") else own]

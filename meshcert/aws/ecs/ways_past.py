@@ -149,8 +149,17 @@ def ways_past(read: Read, place: str, port: int, registered_as: str) -> WaysPast
         service,
         _definition(read, service),
         read("ec2:DescribeSecurityGroups", GroupIds=groups)["SecurityGroups"] if groups else (),
-        {arn: read("servicediscovery:GetService", Id=arn.rpartition("/")[2])["Service"]["Name"] for arn in registries},
+        {
+            arn: read("servicediscovery:GetService", Id=_asked_for(arn, service))["Service"]["Name"]
+            for arn in registries
+        },
     )
+
+
+def _asked_for(registry: str, service: Mapping[str, Any]) -> str:
+    """The id of a Cloud Map service; its ARN where it is another account's, in a namespace that that one shares."""
+    owner, own = registry.split(":")[4:5], str(service.get("serviceArn", "")).split(":")[4:5]
+    return registry if owner and owner != own else registry.rpartition("/")[2]
 
 
 class AskedWaysPast:

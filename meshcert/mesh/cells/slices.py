@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
 
 
@@ -101,14 +102,18 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
     place = mesh.cells[cell]
     own = {name for name, cells in cells_of_identities(mesh).items() if cell in cells}
     hierarchies = {
-        name: declared if declared.cell == cell else _of_another_cell(declared)
+        name: declared if declared.cell == cell else _of_another_cell(declared, place)
         for name, declared in mesh.hierarchies.items()
         if name in _hierarchies_of(mesh, cell)
     }
     return mesh.part(
         _registrations(mesh, cell),
         about=mesh.about.model_copy(
-            update={"namespace": place.namespace or mesh.namespace, "http_name": place.http_name}
+            update={
+                "namespace": mesh.namespace_of(cell),
+                "namespace_id": mesh.shared_namespace_of(cell) or _id_of_one(mesh),
+                "http_name": _http_name(mesh, cell),
+            }
         ),
         network=place.network or mesh.network,
         cells={},
@@ -217,24 +222,46 @@ def _hierarchies_of(mesh: Mesh, cell: str) -> tuple[str, ...]:
     return tuple(name for name in mesh.hierarchies if name in used)
 
 
-def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespace]]:
-    """The virtual nodes that other cells run and whose tasks are found by a role there, each with where it is."""
-    found = {}
+def _id_of_one(mesh: Mesh) -> str:
+    """The namespace that the file names by its id, which is of the one cell with services; else empty."""
+    return "" if ":" in mesh.about.namespace_id else mesh.about.namespace_id
+
+
+def _http_name(mesh: Mesh, cell: str) -> str:
+    """Cloud Map's HTTP name of a cell's namespace if it is another than its name; else empty."""
+    of_the_mesh = mesh.about.http_name if mesh.namespace_of(cell) == mesh.namespace else ""
+    return mesh.cells[cell].http_name or of_the_mesh
+
+
+def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespace | None]]:
+    """
+    The virtual nodes that other cells run and whose tasks Cloud Map's API names, each with where it is.
+
+    None is the cell's own namespace, which the other cell's services are in, too; else a role there is assumed.
+    """
+    found: dict[str, tuple[str, RemoteNamespace | None]] = {}
     for name, declared in mesh.virtual_nodes.items():
         runner = mesh.runner_of(name)
         there = mesh.services[runner].cell if runner else cell
         place = mesh.cells[there]
-        if there == cell or declared.service_discovery or place.discovery is not CellDiscovery.ROLE:
+        if there == cell or declared.service_discovery:
+            continue
+        if (shared := mesh.shared_namespace_of(there)) and shared == mesh.shared_namespace_of(cell):
+            found[name] = mesh.cloud_map_name(runner), None
+            continue
+        if place.discovery is not CellDiscovery.ROLE:
             continue
         role = naming.role_arn(place.region, place.account, naming.discovery_role(mesh.name, place.region))
-        http_name = place.http_name or mesh.namespace_of(there)
+        http_name = _http_name(mesh, there) or mesh.namespace_of(there)
         found[name] = mesh.cloud_map_name(runner), RemoteNamespace(http_name, place.region, role)
     return found
 
 
-def _of_another_cell(declared: Hierarchy) -> Hierarchy:
-    """A hierarchy as the cells see it that do not make its CAs."""
-    named = declared.authority
+def _of_another_cell(declared: Hierarchy, place: Cell) -> Hierarchy:
+    """A hierarchy as the cells see it that do not make its CAs; of a CA of yours, ACM is permitted in its account."""
+    named, yours = declared.authority, declared.existing
+    if yours and yours.permit_acm and yours.account != place.account:
+        return declared.model_copy(update={"existing": yours.model_copy(update={"permit_acm": False})})
     if named is None:
         return declared
     existing = ExistingAuthority(arn=named.arn, root=named.root, lists=named.lists)

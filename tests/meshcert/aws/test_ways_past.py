@@ -152,6 +152,20 @@ def test_no_task_definition_is_read_without_service_connect() -> None:
 
 
 @pytest.mark.parametrize(
+    ("owner", "asked"), [("1", "srv-1"), ("2", "arn:aws:servicediscovery:eu-west-1:2:service/srv-1")]
+)
+def test_a_registration_in_another_accounts_namespace_is_asked_for_by_its_arn(owner: str, asked: str) -> None:
+    """Cloud Map knows its id there alone."""
+    arn = f"arn:aws:servicediscovery:eu-west-1:{owner}:service/srv-1"
+    own = "arn:aws:ecs:eu-west-1:1:service/own/orders"
+    account = TheirAccount({**SERVICE, "serviceArn": own, "serviceRegistries": [{"registryArn": arn}]})
+
+    ways_past(account.read, "own/orders", PORT, "orders")
+
+    assert account.asked[-1] == ("servicediscovery:GetService", {"Id": asked})
+
+
+@pytest.mark.parametrize(
     ("denied", "ways", "unread"),
     [("", ["Service Connect's web"], []), ("ecs:DescribeTaskDefinition", [], ["Service Connect's web"])],
     ids=["read", "denied"],

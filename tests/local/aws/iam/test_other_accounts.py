@@ -10,7 +10,7 @@ import pytest
 
 from tests.local.aws.refusals import ClientError
 from tests.local.aws.roles import new_role
-from tests.local.aws.shared_authorities import InAccount
+from tests.local.aws.shared_authorities import OWNER, InAccount
 from tests.local.aws.stacks import deploy
 
 if TYPE_CHECKING:
@@ -114,9 +114,25 @@ def parameter(there: InAccount) -> Foreign:
     return Foreign("ssm:GetParameter", arn, ("get_parameter", {"Name": arn}), None)
 
 
-@pytest.mark.parametrize("make", [secret, table, queue, key, role, parameter], ids=lambda make: make.__name__)
+def bucket(there: InAccount) -> Foreign:
+    """A bucket with a revocation list."""
+    client = there.client("s3")
+    client.create_bucket(Bucket="lists", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client.put_object(Bucket="lists", Key="crl/1.crl", Body=b"a list")
+    arn = "arn:aws:s3:::lists/crl/1.crl"
+
+    def let_in(policy: str) -> None:
+        document = json.loads(policy)
+        # MiniStack asks S3's own decision for the account alone.
+        document["Statement"][0] |= {"Resource": arn, "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}}
+        client.put_bucket_policy(Bucket="lists", Policy=json.dumps(document))
+
+    return Foreign("s3:GetObject", arn, ("get_object", {"Bucket": "lists", "Key": "crl/1.crl"}), let_in)
+
+
+@pytest.mark.parametrize("make", [secret, table, queue, key, role, parameter, bucket], ids=lambda make: make.__name__)
 def test_both_accounts_have_to_allow_it(fresh_aws: LocalAws, make: Callable[[InAccount], Foreign]) -> None:
-    """Neither the caller's policy alone, be it an administrator's, nor the owner's alone is enough."""
+    """Neither the caller's policy alone, be it an administrator's, nor the owner's alone is enough; the log says so."""
     foreign = make(InAccount(fresh_aws))
     right = {"Effect": "Allow", "Action": foreign.action, "Resource": foreign.arn}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -132,6 +148,10 @@ def test_both_accounts_have_to_allow_it(fresh_aws: LocalAws, make: Callable[[InA
         return {name for name, client in clients.items() if not _denied(getattr(client, call), arguments)}
 
     assert let_through() == set()
+    log = fresh_aws.control("GET", "/_local/iam/log")
+    allowed = {each["role"] for each in log if each["action"] == foreign.action and each["allowed"]}
+    # Trust is STS's own decision, after IAM's.
+    assert allowed & callers.keys() == (set() if service != "sts" else {"holder", "administrator"})
     if foreign.let_in:
         principal = {"AWS": [callers["nobody"], callers["holder"], callers["administrator"]]}
         statement: dict[str, Any] = {"Effect": "Allow", "Action": foreign.action, "Principal": principal}
@@ -139,6 +159,31 @@ def test_both_accounts_have_to_allow_it(fresh_aws: LocalAws, make: Callable[[InA
             statement["Resource"] = "*"
         foreign.let_in(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
         assert let_through() == {"holder", "administrator"}
+
+
+def test_a_missing_object_of_another_account_is_denied_to_who_may_not_list_there(fresh_aws: LocalAws) -> None:
+    """As in one's own account; the bucket's policy has to let them list, too."""
+    bucket(InAccount(fresh_aws))
+    reads = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lists/*"}
+    lists = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::lists"}
+    clients = {
+        name: fresh_aws.client_as(new_role(fresh_aws, name, rights), "s3")
+        for name, rights in {"reader": [reads], "lister": [reads, lists]}.items()
+    }
+
+    def codes() -> dict[str, str]:
+        found = {}
+        for name, client in clients.items():
+            with pytest.raises(ClientError) as refused:
+                client.get_object(Bucket="lists", Key="crl/2.crl")
+            found[name] = refused.value.response["Error"]["Code"]
+        return found
+
+    owner = {"Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}}
+    for admitted, code in (([reads], "AccessDenied"), ([reads, lists], "NoSuchKey")):
+        document = {"Version": "2012-10-17", "Statement": [each | owner for each in admitted]}
+        InAccount(fresh_aws).client("s3").put_bucket_policy(Bucket="lists", Policy=json.dumps(document))
+        assert codes() == {"reader": "AccessDenied", "lister": code}
 
 
 def test_not_even_root_of_another_account_gets_in(fresh_aws: LocalAws) -> None:
