@@ -195,6 +195,7 @@ class Mesh(Part):
             for name, service in self.services.items()
             if service.attached and not service.is_job and service.application
             if (node := self.virtual_nodes.get(service.virtual_node))
+            and node.listeners
             and all(listener.tls and listener.tls.mode is TlsMode.STRICT for listener in node.listeners)
         }
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault, MeshInvalid
+from meshcert.mesh.checks.clients import needs_raised_quota
 from meshcert.mesh.checks.delivery import follows_too_much
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.network.networks import no_ranges_of_a_vpc
@@ -65,6 +66,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _passed_on(mesh),
         no_ranges_of_a_vpc(mesh),
         follows_too_much(mesh),
+        needs_raised_quota(mesh),
     )
     return tuple(finding for kind in kinds for finding in kind)
 

@@ -133,3 +133,14 @@ def test_a_task_role_that_lacks_the_policy_is_told_with_the_next_step(terminal: 
     said = {each["service"]: [task["said_at"] for task in each["tasks"]] for each in seen["services"]}
     assert set(said["stock"]) == {None}
     assert None not in said["orders"]
+
+
+def test_an_attached_service_that_nobody_can_call_is_not_strict() -> None:
+    """It has no listener that could be, and its application's port may be as open as its owner wants it."""
+    mesh = load_mesh(ROOT / "examples" / "own-cdk-app" / "mesh.yaml")
+    node = mesh.services["stock"].virtual_node
+    deaf = mesh.virtual_nodes[node].model_copy(update={"listeners": ()})
+
+    without = mesh.model_copy(update={"virtual_nodes": {**mesh.virtual_nodes, node: deaf}})
+
+    assert (set(MESH.strict_attached), set(without.strict_attached)) == ({"stock"}, set())
