@@ -40,7 +40,7 @@ ELSEWHERE = {
     (naming.RENEWAL_ROLE, "ecs:UpdateService"): (BACKEND,),
     (naming.RENEWAL_ROLE, "ecs:ListServiceDeployments"): (BACKEND,),
     (naming.RENEWAL_ROLE, "ecs:ListTagsForResource"): (BACKEND,),
-    # When an operator looks during a deployment, or between ACM's renewal and its export, as in tests/e2e/test_rights.py.
+    # For looks during a deployment, or between ACM's renewal and its export, as in tests/e2e/test_rights.py.
     (naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"): (FRONTEND, BACKEND),
     (naming.OPERATOR_ROLE, "acm:GetCertificate"): (FRONTEND, BACKEND),
 }
