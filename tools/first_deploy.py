@@ -41,7 +41,7 @@ from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
-from meshcert.mesh.stacks.shards import SHARDED
+from meshcert.mesh.stacks.shards import MOVES_ASKED, SHARDED
 from tools import verify_aws
 from tools.deployed_stacks import described_stack
 from tools.kept_logs import KeptLogs
@@ -200,6 +200,8 @@ def run(
     if known and known.is_first is False and (moves := known.moves()):
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
         return 1
+    if known and known.mesh.shards:
+        command = [*command, "-c", f"{MOVES_ASKED}=true"]
     kept = known.logs_kept(folder) if known else None
     if kept:
         kept.drop()

@@ -8,6 +8,7 @@ else. Log groups it deletes with all their lines.
 
 from __future__ import annotations
 
+import json
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from meshcert import naming
 from meshcert.deploying.custom_resource import IDENTITY_TYPE
 from meshcert.deploying.settings import SETTINGS_TYPE
-from meshcert.mesh.edges.callers import MOST_ONE_BY_ONE, ONE_BY_ONE, callers, calling
+from meshcert.mesh.checks.stacks.caller_rules import SHARED, caller_rules, group_of
+from meshcert.mesh.edges.callers import ONE_BY_ONE, callers, calling, sharing
 from meshcert.mesh.stacks.shards import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from meshcert.mesh import Mesh
 
@@ -37,6 +39,7 @@ _NAMED = {
     IDENTITY_TYPE: ("identities", "Identity"),
 }
 """The property with the name of a service or an identity, by the type of the resource that every one of them has."""
+_MEANWHILE = "Stacks are deployed in any order, and these would be shut out meanwhile."
 _MOST_TOLD = 5
 
 
@@ -52,6 +55,7 @@ class Made(NamedTuple):
         homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
             and its own name.
         sharing: The services whose tasks have the security group that callers share besides their own.
+        admitted: Which security groups let which others in, as :class:`CallerRule` names callee and caller.
         namespace: Id or ARN of the namespace of yours that services are made in; empty if it was made, or if no service
             of that stack is in one.
     """
@@ -62,6 +66,7 @@ class Made(NamedTuple):
     secrets_key: str | None = None
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
     sharing: frozenset[str] = frozenset()
+    admitted: frozenset[tuple[str, str]] = frozenset()
     namespace: str = ""
 
     @classmethod
@@ -95,6 +100,7 @@ class Made(NamedTuple):
             None if identities is None else _secrets_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
             frozenset(name for template in (others or {}).values() for name in _sharing(template)),
+            frozenset(rule for template in (others or {}).values() for rule in _admitted(template)),
             _namespace(services) if services else "",
         )
 
@@ -179,27 +185,76 @@ def _sharing(template: Mapping[str, Any]) -> Iterator[str]:
                 yield properties["ServiceName"]
 
 
+def _admitted(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The rules of a stack that let callers in; a group is known by the name of the parameter that has its id."""
+    resources = template["Resources"].values()
+    names = {
+        json.dumps(each["Properties"]["Value"]): each["Properties"]["Name"]
+        for each in resources
+        if each["Type"] == "AWS::SSM::Parameter" and isinstance(each["Properties"]["Name"], str)
+    }
+    for name, parameter in template.get("Parameters", {}).items():
+        names[json.dumps({"Ref": name})] = parameter.get("Default", "")
+    for each in resources:
+        if each["Type"] == "AWS::EC2::SecurityGroupIngress":
+            callee, caller = (each["Properties"].get(key) for key in ("GroupId", "SourceSecurityGroupId"))
+            if callee and caller:
+                yield (
+                    _group_named(names.get(json.dumps(callee), callee)),
+                    _group_named(names.get(json.dumps(caller), caller)),
+                )
+
+
+def _group_named(parameter: Any) -> str:
+    """The group as a :class:`CallerRule` names it; an id, or what has no name in the template, as it stands there."""
+    kind, _, service = str(parameter).removeprefix("/meshcert/").partition("/")[2].partition("/")
+    return {"group": service, "callers": SHARED}.get(kind, str(parameter))
+
+
 def _callers_shut_out(mesh: Mesh, made: Made, one_by_one: Collection[str]) -> Iterator[str]:
-    """Callees whose stack may be deployed before that of callers, which do not have the group that it lets in."""
-    calls = calling(mesh)
-    for callee, count in callers(mesh).items():
-        home = made.homes.get(("services", callee))
-        out = sorted(
-            name
-            for name, service in mesh.services.items()
-            if (service.proxy_place, callee) in calls
-            and name not in made.sharing
-            and made.homes.get(("services", name), home) != home
-            and not service.attached
-        )
-        if home and out and count > MOST_ONE_BY_ONE and callee not in one_by_one:
+    """
+    Callees that would not let in running callers while one of the two is as before, and the other is deployed.
+
+    Nobody knows which is the first, nor whether the second succeeds. In one stack, rules come first and go last.
+    """
+    rules = {(rule.callee, rule.caller) for rule in caller_rules(mesh, one_by_one)}
+    shared, calls, count = sharing(mesh, one_by_one), calling(mesh), callers(mesh)
+    for callee in count:
+        without: dict[bool, list[str]] = {True: [], False: []}
+        before, now = (_let_in(admitted, group_of(mesh, callee)) for admitted in (made.admitted, rules))
+        for name, service in mesh.services.items():
+            if (service.proxy_place, callee) not in calls or service.attached or _same_stack(made, name, callee):
+                continue
+            had = {name, *([SHARED] if name in made.sharing else [])}
+            has = {name, *([SHARED] if name in shared else [])}
+            # Who is new to it, or was shut out before, loses nothing.
+            if had & before and not (had & now and has & before):
+                without[not had & now].append(name)
+        if without[True]:
             yield (
-                f"services.{callee}: {count} services call it, and above {MOST_ONE_BY_ONE} it lets in no more than the "
-                f"security group that they share, which tasks of {_some(out)} do not have yet. Stacks are deployed in "
-                "any order, and these would be shut out meanwhile. Deploy once without new callers of it and with "
-                f'ARGS="-c {ONE_BY_ONE}={callee}", which gives them the group, and then without that '
+                f"services.{callee}: {count[callee]} services call it, and it would let in no more than the security "
+                f"group that they share, which tasks of {_some(without[True])} do not have yet. {_MEANWHILE} Deploy "
+                f'once without new callers of it and with ARGS="-c {ONE_BY_ONE}={callee}", which gives them the group, '
+                'and then without that (docs/mesh-file.md, "Many callers")'
+            )
+        if without[False]:
+            yield (
+                f"services.{callee}: {count[callee]} services call it, and each would be let in by itself; now it lets "
+                "in no more than the security group that they share, which new tasks of "
+                f"{_some(without[False])} would not have. {_MEANWHILE} Deploy once with "
+                f'ARGS="-c {ONE_BY_ONE}={callee}", which lets in each and leaves them the group, and then without that '
                 '(docs/mesh-file.md, "Many callers")'
             )
+
+
+def _let_in(rules: Iterable[tuple[str, str]], group: str) -> set[str]:
+    return {caller for callee, caller in rules if callee == group}
+
+
+def _same_stack(made: Made, caller: str, callee: str) -> bool:
+    """Whether one stack has made both; so too if one is not there yet."""
+    homes = {made.homes.get(("services", name)) for name in (caller, callee)}
+    return None in homes or len(homes) == 1
 
 
 def _namespace(services: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from local.aws.fargate.network import (
     discovery,
     load_balancer,
     shared_namespaces,
+    vpc_endpoints,
     zone_associations,
 )
 from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
@@ -113,6 +114,7 @@ def _install(config: Config) -> None:
     balancers = load_balancer.install(config)
     cloud_map_api.install(accounts.shares)
     zone_associations.install()
+    vpc_endpoints.install()
     resolvers = discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
     ecs.install(config, balancers, resolvers)
     _stand_between(accounts)

@@ -143,7 +143,7 @@ class EnvoyService(Construct):
             desired_count=None if self._declared.scaler else self._declared.desired_count,
             assign_public_ip=surroundings.placed.public_addresses,
             vpc_subnets=surroundings.placed.tasks,
-            security_groups=[self.group, *surroundings.groups.shared_by(self.proxy, Stack.of(self))],
+            security_groups=[self.group, *surroundings.groups.shared_by(construct_id, Stack.of(self))],
             min_healthy_percent=self._declared.minimum_healthy_percent,
             max_healthy_percent=self._declared.maximum_percent,
             # No rollback by ECS: its tasks would read the same secret version again (the label must move first).

@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from aws_cdk import App, Aws, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -21,7 +20,6 @@ from meshcert.mesh.checks.limits import resources
 from meshcert.proxy import ProxySettings
 from stacks.constructs.attached.sidecar import EnvoySidecar
 from stacks.constructs.containers.policy_length import require_room
-from tests.meshcert.mesh.job_mesh import mesh_with_a_job
 from tests.stacks.synthesis import ROOT, assemble
 
 if TYPE_CHECKING:
@@ -77,12 +75,12 @@ def test_its_resources_are_counted_as_the_stacks_have_them(stacks: dict[str, Tem
 
 
 def test_a_rule_that_two_services_with_one_security_group_need_is_there_once(stacks: dict[str, Template]) -> None:
-    """Of the same rule twice EC2 keeps one, and it goes with whichever service leaves first."""
+    """Of the same rule twice EC2 keeps one, and it goes with whichever service leaves first; the job has a second."""
     rules = [
         json.dumps({**each, "Description": ""}) for each in _of(stacks["services"], "AWS::EC2::SecurityGroupIngress")
     ]
 
-    assert sum(TASKS in rule for rule in rules) == 1
+    assert sum(TASKS in rule for rule in rules) == 2
     assert len(rules) == len(set(rules))
 
 
@@ -178,7 +176,7 @@ def test_its_row_has_the_settings_of_its_proxy(stacks: dict[str, Template]) -> N
     row = SettingsRow("routes", "orders")
     text = row.open(row.content(rows["orders"]["Document"], rows["orders"]["Version"]))
 
-    assert set(rows) == {"orders", "stock"}
+    assert set(rows) == {"orders", "report", "stock"}
     assert ProxySettings.from_json(text) == task_settings(MESH, "orders")
     assert rows["orders"]["Identities"] == ["orders"]
 
@@ -228,15 +226,10 @@ def test_the_construct_and_the_command_give_the_same_containers(own: Template) -
     assert list(made) == ["app", "envoy", "readiness"]
 
 
-def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(tmp_path: Path) -> None:
+def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(stacks: dict[str, Template]) -> None:
     """The lifecycle has no right on it, and its identity's row says that no service is waited for."""
-    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh_with_a_job()))
-    found = assemble(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
-    stacks = {each.stack_name.removeprefix("shop-"): each.template["Resources"] for each in found}
     services = stacks["services"]
-    counted = resources(load_mesh(tmp_path / "mesh.yaml"))
 
-    assert counted == {stack: len(stacks[stack]) for stack in counted}
     assert "report" in {each["Service"] for each in _of(services, "Custom::MeshcertSettings")}
     policies = [json.dumps(each["ManagedPolicyName"]) for each in _of(services, "AWS::IAM::ManagedPolicy")]
     assert [name for name in policies if "report" in name] != []
@@ -250,8 +243,6 @@ def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(tmp_path: Path) -
 
 def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path) -> None:
     """Envoy does not keep the task; a container that would is refused."""
-    path = tmp_path / "mesh.yaml"
-    path.write_text(yaml.safe_dump(mesh_with_a_job()))
     app = App(outdir=str(tmp_path / "out"))
     stack = Stack(app, "own")
 
@@ -260,7 +251,7 @@ def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path
         application = task.add_container(
             "app", image=ecs.ContainerImage.from_registry("job"), essential=essential, memory_reservation_mib=1
         )
-        EnvoySidecar(task, "Sidecar", task=task, mesh=str(path), service="report", application=application)
+        EnvoySidecar(task, "Sidecar", task=task, mesh=str(FILE), service="report", application=application)
 
     job("nightly-report", essential=True)
     with pytest.raises(MeshInvalid, match="container app is not essential"):

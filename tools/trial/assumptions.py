@@ -78,7 +78,7 @@ ASSUMED = (
     Assumed(
         "ECS",
         "that `startTimeout` ends a task whose application waits for a container that is not healthy, and that nothing "
-        "does for one that has ended or has no such timeout (a job)",
+        "does for one that has ended (a job) or has no such timeout",
     ),
     Assumed("ECS", "that an update without `DesiredCount` keeps a service's number of tasks (`scaler`)"),
     Assumed(

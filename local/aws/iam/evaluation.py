@@ -21,6 +21,7 @@ from local.aws.iam import dynamodb as iam_dynamodb
 from local.aws.iam import ecs as iam_ecs
 from local.aws.iam import kms as iam_kms
 from local.aws.iam import quotas as iam_quotas
+from local.aws.iam import role_chains
 from local.aws.iam import s3 as iam_s3
 from local.aws.iam import ssm as iam_ssm
 
@@ -108,6 +109,7 @@ def install(
     hooks.wrap(iam_actions, "extract_resource_arn", _resource_arn)
     iam_s3.install()
     iam_quotas.install()
+    role_chains.install()
     hooks.wrap(iam_actions, "request_tag_context", _request_context)
     hooks.require(iam_actions, "SERVICE_TO_IAM_NAMESPACE")["acm-pca"] = "acm-pca"
     collectors = hooks.require(tagging, "_RESOURCE_TAG_COLLECTORS")

@@ -8,6 +8,7 @@ which on AWS is root of its own account alone; and it blames the identity's poli
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_actions, iam_evaluator, responses
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = {"dynamodb", "kms", "s3", "secretsmanager", "ssm"}
 """Services whose resources MiniStack looks for in the caller's account, whatever account has them."""
+_OF_THEIR_OWN = {"logs", "ssm"}
+"""Services whose denials have another form, and a capital Message."""
 
 
 def install(policies: AuthorityPolicies) -> None:
@@ -124,6 +127,10 @@ def _with_the_policy_that_is_missing(inner: Callable[..., Any]) -> Callable[...,
                 f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource} "
                 f"because no resource-based policy allows the {action} action"
             )
+            if service in _OF_THEIR_OWN and not said.get("error_code"):
+                # MiniStack has a form for these two, which always blames the identity's policy.
+                document = {"__type": "AccessDeniedException", "Message": said["message"]}
+                return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
         return inner(service, action, principal_arn, *of, **said)
 
     return respond

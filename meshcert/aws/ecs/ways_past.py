@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore import xform_name
 
+from meshcert.aws.ecs.deployments import primary
 from meshcert.aws.errors import aws_errors
 from meshcert.errors import AccessDenied, IdentityMissing
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
 AWSVPC = "awsvpc"
 ANY_PROTOCOL = "-1"
+TCP = frozenset({"tcp", "6"})
+"""By its name and by its number (IANA, "Protocol Numbers")."""
+ALL_PORTS = -1
 TASK_DEFINITION = "ecs:DescribeTaskDefinition"
 """
-Asked only where Service Connect is, for its names are of ports that the task definition has.
+Asked only where Service Connect or VPC Lattice is, for both go by names of ports, which the task definition has.
 
 The operator role lacks it: it knows no resource, and task definitions hold what their owners put into environments.
 """
@@ -52,7 +56,7 @@ class WaysPast:
         port: The application's own.
         registered_as: The Cloud Map service in which callers in the mesh find it.
         service: As ECS describes it.
-        definition: Its task definition, if it offers names by Service Connect; None if it may not be read.
+        definition: Its task definition, if Service Connect or VPC Lattice leads to it; None if it may not be read.
         groups: The security groups of its tasks, as Amazon EC2 describes them.
         registries: Cloud Map services in which its tasks are: ARN → name.
     """
@@ -66,24 +70,24 @@ class WaysPast:
 
     def named(self) -> Iterator[str]:
         """Each of them, by its id or name."""
-        if not _networks(self.service):
+        if _runs(self.service) and not _networks(self.service):
             yield f"a network mode other than {AWSVPC}"
         yield from self._rules()
         yield from self._registrations()
         if self.definition is not None:
             ports = _named_ports(self.definition)
-            yield from (_connect(each) for each in _offered(self.service) if ports.get(each["portName"]) == self.port)
+            yield from (way for way, name in _by_name_of_port(self.service) if ports.get(name) == self.port)
 
     def unread(self) -> Iterator[str]:
         """What may be one of them, by its name: the task definition would say."""
         if self.definition is None:
-            yield from map(_connect, _offered(self.service))
+            yield from (way for way, _ in _by_name_of_port(self.service))
 
     def _rules(self) -> Iterator[str]:
         for group in self.groups:
             for rule in group.get("IpPermissions", ()):
-                if self._is_open(rule):
-                    yield f"{group['GroupId']} admits {', '.join(_sources(rule)) or 'nobody by name'}"
+                if self._is_open(rule) and (sources := ", ".join(_sources(rule))):
+                    yield f"{group['GroupId']} admits {sources}"
 
     def _registrations(self) -> Iterator[str]:
         for balancer in _everywhere(self.service, "loadBalancers"):
@@ -100,7 +104,10 @@ class WaysPast:
     def _is_open(self, rule: Mapping[str, Any]) -> bool:
         if rule["IpProtocol"] == ANY_PROTOCOL:
             return True
-        return bool(rule["IpProtocol"] == "tcp" and rule["FromPort"] <= self.port <= rule["ToPort"])
+        if rule["IpProtocol"] not in TCP:
+            return False
+        first, last = rule.get("FromPort", ALL_PORTS), rule.get("ToPort", ALL_PORTS)
+        return first == ALL_PORTS or bool(first <= self.port <= last)
 
 
 def close(port: int) -> str:
@@ -129,7 +136,7 @@ def described_at(read: Read, place: str) -> Mapping[str, Any]:
 
 def ways_past(read: Read, place: str, port: int, registered_as: str) -> WaysPast:
     """
-    What AWS says of the ways to an application: two calls, one for each Cloud Map service, one for Service Connect.
+    What AWS says of the ways to an application: two calls, one for each Cloud Map service, one for names of ports.
 
     Args:
         place: ``CLUSTER/SERVICE``.
@@ -205,7 +212,7 @@ def _networks(service: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _definition(read: Read, service: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if not list(_offered(service)):
+    if not list(_by_name_of_port(service)):
         return {}
     try:
         found: Mapping[str, Any] = read(TASK_DEFINITION, taskDefinition=service["taskDefinition"])["taskDefinition"]
@@ -214,14 +221,18 @@ def _definition(read: Read, service: Mapping[str, Any]) -> Mapping[str, Any] | N
     return found
 
 
-def _offered(service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What a service offers by Service Connect."""
-    primary: Mapping[str, Any] = next((each for each in service["deployments"] if each["status"] == "PRIMARY"), {})
-    yield from primary.get("serviceConnectConfiguration", {}).get("services", ())
+def _runs(service: Mapping[str, Any]) -> bool:
+    """Whether it has a deployment or a task set; with the controller EXTERNAL it may have neither, and no network."""
+    return bool(service.get("deployments") or service.get("taskSets"))
 
 
-def _connect(offered: Mapping[str, Any]) -> str:
-    return f"Service Connect's {offered.get('discoveryName') or offered['portName']}"
+def _by_name_of_port(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What leads to a port by the name that the task definition gives it, and that name."""
+    deployment = primary(service)
+    for offered in deployment.get("serviceConnectConfiguration", {}).get("services", ()):
+        yield f"Service Connect's {offered.get('discoveryName') or offered['portName']}", offered["portName"]
+    for lattice in deployment.get("vpcLatticeConfigurations", ()):
+        yield f"target group {lattice['targetGroupArn']}", lattice["portName"]
 
 
 def _named_ports(definition: Mapping[str, Any]) -> dict[str, int]:
@@ -239,4 +250,4 @@ def _sources(rule: Mapping[str, Any]) -> Iterator[str]:
         *(("UserIdGroupPairs", "GroupId"), ("PrefixListIds", "PrefixListId")),
     )
     for kind, name in kinds:
-        yield from (str(each[name]) for each in rule.get(kind, ()))
+        yield from (str(each.get(name, "a source without a name")) for each in rule.get(kind, ()))

@@ -49,6 +49,7 @@ from meshcert.mesh.checks.services import (
 )
 from meshcert.mesh.checks.sources import check_sources
 from meshcert.mesh.checks.stacks.shards import check_shards
+from meshcert.mesh.checks.stacks.template_names import check_template_names
 from meshcert.mesh.checks.timeouts import check_timeouts
 from meshcert.mesh.checks.ways_out import check_ways_out
 
@@ -109,6 +110,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_workload_apis,
         check_drains,
         check_shards,
+        check_template_names,
         check_limits,
     ):
         one(mesh, findings)

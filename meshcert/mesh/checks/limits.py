@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.mesh.cells.slices import in_cell
 from meshcert.mesh.checks.stacks.caller_rules import caller_rules, check_caller_rules
-from meshcert.mesh.edges.callers import JOINED_FROM, callers
+from meshcert.mesh.edges.callers import sharing
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
@@ -133,14 +133,13 @@ def resources(mesh: Mesh) -> dict[str, int]:
             continue
         # Its security group, and the parameter with that one's id.
         counted["services"] += (GROUP if shards_of(mesh.shards, name) else 0) + (PARAMETER if mesh.shards else 0)
-    many = callers(mesh)
     for rule in caller_rules(mesh):
         counted[rule.stack] += CALL
     for caller, node in {(call.caller, call.node) for call in mesh.calls()}:
         counted[stack_of("services", mesh.shards, mesh.runner_of(node))] += CALL * (
             (not mesh.is_run(node)) + _is_narrowed(mesh, caller)
         )
-    if mesh.shards or any(count > JOINED_FROM for count in many.values()):
+    if mesh.shards or sharing(mesh):
         counted["services"] += GROUP + (PARAMETER if mesh.shards else 0)
     return dict(counted)
 

@@ -62,6 +62,11 @@ def offering(name: str) -> list[dict[str, Any]]:
     return [older, {**PRIMARY, "serviceConnectConfiguration": {"services": [{"portName": name}]}}]
 
 
+def behind_lattice(name: str) -> list[dict[str, Any]]:
+    """A deployment whose tasks ECS registers with VPC Lattice, by the name of a port."""
+    return [{**PRIMARY, "vpcLatticeConfigurations": [{"targetGroupArn": "lattice/tg", "portName": name}]}]
+
+
 @pytest.mark.parametrize(
     ("found", "way"),
     [
@@ -80,11 +85,19 @@ def offering(name: str) -> list[dict[str, Any]]:
         ),
         (replace(CLOSED, registries={"arn/srv-1": "orders-plain"}), "Cloud Map service orders-plain"),
         (with_service(deployments=offering("web")), "Service Connect's web"),
+        (with_service(deployments=behind_lattice("web")), "target group lattice/tg"),
         (with_service(networkConfiguration={}), "a network mode other than awsvpc"),
+        (admitting(rule("6", (PORT, PORT), UserIdGroupPairs=[{"GroupId": "sg-1"}])), "sg-1 admits sg-1"),
+        (admitting(rule("tcp", None, IpRanges=[{"CidrIp": "10.0.0.0/8"}])), "sg-1 admits 10.0.0.0/8"),
+        (admitting(rule("tcp", (-1, -1), IpRanges=[{"CidrIp": "10.0.0.0/8"}])), "sg-1 admits 10.0.0.0/8"),
+        (
+            admitting(rule("tcp", (PORT, PORT), UserIdGroupPairs=[{"PeeringStatus": "deleted"}])),
+            "sg-1 admits a source without a name",
+        ),
     ],
     ids=[
         *("range", "every protocol", "IPv6", "prefix list", "target group", "of a task set", "port in Cloud Map"),
-        *("name", "Connect", "bridge"),
+        *("name", "Connect", "Lattice", "bridge", "by number, from its own group", "no ports", "all ports", "no name"),
     ],
 )
 def test_whatever_reaches_the_application_itself_is_named(found: WaysPast, way: str) -> None:
@@ -101,6 +114,9 @@ def test_whatever_reaches_the_application_itself_is_named(found: WaysPast, way: 
         with_service(loadBalancers=[{"containerPort": 9443, "targetGroupArn": "tg/mesh"}]),
         with_service(deployments=offering("mesh")),
         with_service(networkConfiguration={}, taskSets=[{"networkConfiguration": NETWORK}]),
+        with_service(deployments=behind_lattice("mesh")),
+        admitting(rule("tcp", (PORT, PORT), IpRanges=[])),
+        replace(CLOSED, service={"status": "ACTIVE"}, groups=(), registries={}),
     ],
     ids=[
         "the mesh's rules",
@@ -109,6 +125,9 @@ def test_whatever_reaches_the_application_itself_is_named(found: WaysPast, way: 
         "Envoy's target group",
         "Envoy by Service Connect",
         "network of a task set",
+        "Envoy by Lattice",
+        "a rule that admits nobody",
+        "no task set yet",
     ],
 )
 def test_what_leads_to_envoy_is_no_way_past_it(found: WaysPast) -> None:

@@ -19,8 +19,16 @@ from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
         (("shards", {"one": ["no-*"]}), "shards.one[0]", "no service and no identity is named no-*"),
         (("shards", {"one": ["*-x"]}), "shards.one[0]", ""),
         (("shards", {"One": ["colorteller"]}), "shards.One", ""),
+        (("shards", {"pki": ["colorteller"]}), "shards.pki", "those of a mesh color-services or color-identities"),
     ],
-    ids=["overlapping", "an unknown name", "a beginning of no name", "no beginning", "a shard's own name"],
+    ids=[
+        "overlapping",
+        "an unknown name",
+        "a beginning of no name",
+        "no beginning",
+        "a shard's own name",
+        "stacks of another mesh",
+    ],
 )
 def test_a_shard_that_cannot_be_is_refused(changes: tuple[str, Any], place: str, problem: str) -> None:
     """With its place."""
@@ -49,6 +57,18 @@ def test_a_shard_with_more_services_and_callers_than_a_template_has_parameters_i
     assert [fault.place for fault in outside] == ["shards.one"]
     assert "its services and their callers are 2" in outside[0].problem
     assert alone == ()
+
+
+@pytest.mark.parametrize("section", ["services", "hierarchies"])
+def test_what_has_an_output_is_told_apart_by_letters_and_digits(section: str) -> None:
+    """CloudFormation takes nothing else in an output's name; services in two stacks may be called so."""
+    alike = (f"{section}.color-gateway", COLOR[section]["colorgateway"])
+
+    faults = [fault for fault in read_mesh(changed(alike)).faults if "digits alone" in fault.problem]
+    apart = read_mesh(changed(alike, ("shards", {"one": ["color-gateway"]}))).faults
+
+    assert [fault.place for fault in faults] == [f"{section}.color-gateway"]
+    assert any("digits alone" in fault.problem for fault in apart) == (section == "hierarchies")
 
 
 def test_a_service_with_the_name_of_a_load_balancer_is_refused_in_its_stack_alone() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
+from meshcert.mesh.edges.callers import admission, callers
 from meshcert.mesh.stacks.shards import is_named, shards_of
 
 if TYPE_CHECKING:
@@ -102,5 +102,5 @@ def _groups_named(mesh: Mesh, shard: str) -> int:
     own = {mesh.services[name].proxy_place for name in inside}
     many = callers(mesh)
     calls = (call for call in mesh.calls() if mesh.is_run(call.node) and mesh.service_of(call.node) in inside)
-    named = {call.caller for call in calls if many[mesh.service_of(call.node)] <= MOST_ONE_BY_ONE}
-    return len(inside) + len(named - own) + any(count > JOINED_FROM for count in many.values())
+    named = {call.caller for call in calls if admission(many[mesh.service_of(call.node)]).own}
+    return len(inside) + len(named - own) + any(admission(count).joined for count in many.values())

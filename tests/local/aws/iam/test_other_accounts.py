@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.local.aws.refusals import ClientError
+from tests.local.aws.refusals import ClientError, denial_of
 from tests.local.aws.roles import new_role
 from tests.local.aws.shared_authorities import OWNER, InAccount
 from tests.local.aws.stacks import deploy
@@ -193,6 +194,35 @@ def test_not_even_root_of_another_account_gets_in(fresh_aws: LocalAws) -> None:
         client = fresh_aws.client(foreign.action.partition(":")[0])
         call, arguments = foreign.call
         assert _denied(getattr(client, call), arguments), foreign.arn
+
+
+def test_what_no_policy_of_the_resource_allows_is_not_blamed_on_the_callers(fresh_aws: LocalAws) -> None:
+    """Systems Manager's denials have a form of their own; who reads them decides by the kind of policy."""
+    foreign = parameter(InAccount(fresh_aws))
+    holder = new_role(fresh_aws, "holder", [{"Effect": "Allow", "Action": foreign.action, "Resource": foreign.arn}])
+    call, arguments = foreign.call
+
+    told = denial_of(getattr(fresh_aws.client_as(holder, "ssm"), call), **arguments)
+
+    assert f"{foreign.arn} because no resource-based policy allows the ssm:GetParameter action" in told
+
+
+@pytest.mark.parametrize(("seconds", "given"), [(3600, True), (3601, False)])
+def test_a_role_that_assumes_another_has_it_for_an_hour_at_most(fresh_aws: LocalAws, seconds: int, given: bool) -> None:  # noqa: FBT001
+    """However long the other one's sessions may be; an administrator, who is no role, has it for longer."""
+    other = new_role(fresh_aws, "other", [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}])
+    own = new_role(fresh_aws, "own", [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": other}])
+    principal = {"AWS": [own, f"arn:aws:iam::{fresh_aws.account}:root"]}
+    trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]}
+    iam = fresh_aws.client("iam")
+    iam.update_assume_role_policy(RoleName="other", PolicyDocument=json.dumps({"Version": "2012-10-17"} | trust))
+    iam.update_role(RoleName="other", MaxSessionDuration=43_200)
+    asked = {"RoleArn": other, "RoleSessionName": "chained", "DurationSeconds": seconds}
+
+    with nullcontext() if given else pytest.raises(ClientError, match="1 hour session limit"):
+        fresh_aws.client_as(own, "sts").assume_role(**asked)
+
+    assert fresh_aws.client("sts").assume_role(**asked)["Credentials"]
 
 
 def _denied(call: Callable[..., Any], arguments: dict[str, Any]) -> bool:
