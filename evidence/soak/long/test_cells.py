@@ -40,8 +40,8 @@ ELSEWHERE = {
     (naming.RENEWAL_ROLE, "ecs:UpdateService"): (BACKEND,),
     (naming.RENEWAL_ROLE, "ecs:ListServiceDeployments"): (BACKEND,),
     (naming.RENEWAL_ROLE, "ecs:ListTagsForResource"): (BACKEND,),
-    (naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"): (BACKEND,),
-    # When an operator looks after ACM has renewed and before the renewal function has, as in tests/e2e/test_rights.py.
+    # For looks during a deployment, or between ACM's renewal and its export, as in tests/e2e/test_rights.py.
+    (naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"): (FRONTEND, BACKEND),
     (naming.OPERATOR_ROLE, "acm:GetCertificate"): (FRONTEND, BACKEND),
 }
 """Rights that may be left unused here, by role and action: in which cells, and what uses them."""
