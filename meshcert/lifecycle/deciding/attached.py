@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _NEEDED = {
     exit_codes.AWS_REFUSED: "its task role lacks the policy that meshcert sidecar NAME names, or has had it for less "
-    "than a minute: attach it",
+    "than a minute: attach it; if it has it, a secret is gone: deploy the mesh again",
+    exit_codes.AWS_UNAVAILABLE: "it reaches no AWS API, or AWS fails: give its subnets a NAT gateway or endpoints, and "
+    "its security group a way out; the log of NAME names the call",
     exit_codes.NOT_PUBLISHED: "what it reads is not published: deploy the mesh with NAME in its file",
     exit_codes.SETTINGS: "its image is of an older meshcert than its settings, or these are damaged: deploy NAME "
     "again, with the newer image; if it stays, deploy the mesh again",

@@ -125,7 +125,9 @@ def test_where_only_the_owner_deploys_a_person_is_told_and_nothing_begins() -> N
         (exit_codes.AWS_REFUSED, "its task role lacks the policy that meshcert sidecar orders names"),
         (exit_codes.NOT_PUBLISHED, "deploy the mesh with orders in its file"),
         (exit_codes.SETTINGS, "its image is of an older meshcert"),
-        (exit_codes.AWS_UNAVAILABLE, "meshcert sidecar orders says what its task needs"),
+        (exit_codes.AWS_REFUSED, "if it has it, a secret is gone: deploy the mesh again"),
+        (exit_codes.AWS_UNAVAILABLE, "give its subnets a NAT gateway or endpoints"),
+        (exit_codes.STOPPED, "meshcert sidecar orders says what its task needs"),
     ],
 )
 def test_tasks_of_the_owners_that_cannot_start_are_told_and_no_version_goes_back(code: int, cause: str) -> None:
