@@ -111,7 +111,7 @@ def _check_registrations(mesh: Mesh, findings: Findings) -> None:
         service, registered = mesh.services[name], mesh.cloud_map_name(name)
         if service.is_job:
             continue
-        other = known.setdefault((mesh.namespace_of(service.cell), registered), name)
+        other = known.setdefault((service.cell, registered), name)
         if other != name:
             findings.add(
                 f"services.{name}.attached.cloud_map_service",
