@@ -55,7 +55,7 @@ def shut_endpoints(
 
 
 def _admit(groups: Iterable[Mapping[str, Any]], cidr: str, *, by_group: bool) -> bool:
-    """Whether groups together let addresses come over HTTPS; nobody asks what a prefix list holds: it counts as them."""
+    """Whether groups together let addresses come over HTTPS; what a prefix list holds is not asked and counts."""
     rules = [rule for group in groups for rule in group.get("IpPermissions", ()) if takes_port(rule, HTTPS)]
     if any(rule.get("PrefixListIds") or (by_group and rule.get("UserIdGroupPairs")) for rule in rules):
         return True
