@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -269,6 +270,9 @@ def admitting(rule: dict[str, Any]) -> list[dict[str, Any]]:
         (HTTPS | {"IpRanges": [{"CidrIp": RANGE}]}, True),
         (HTTPS | {"IpRanges": [{"CidrIp": SUBNETS}]}, True),
         ({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, True),
+        ({"IpProtocol": "tcp", "IpRanges": [{"CidrIp": RANGE}]}, True),
+        (HTTPS | {"FromPort": -1, "ToPort": -1, "IpRanges": [{"CidrIp": RANGE}]}, True),
+        (HTTPS | {"IpRanges": [{"CidrIp": str(half)} for half in IPv4Network(SUBNETS).subnets()]}, True),
         (HTTPS | {"FromPort": 0, "ToPort": 65535, "IpRanges": [{"CidrIp": RANGE}]}, True),
         (HTTPS | {"PrefixListIds": [{"PrefixListId": "pl-1"}]}, True),
         (HTTPS | {"IpRanges": [{"CidrIp": "172.16.2.0/24"}]}, False),
@@ -281,6 +285,9 @@ def admitting(rule: dict[str, Any]) -> list[dict[str, Any]]:
         "the VPC",
         "the subnet",
         "everything",
+        "no ports",
+        "ports of -1",
+        "by halves",
         "every port",
         "a prefix list",
         "another subnet",
@@ -300,6 +307,15 @@ def test_an_endpoint_is_reached_if_one_of_its_groups_lets_the_subnet_in(rule: di
     assert shut(ENDPOINT | {"PrivateDnsEnabled": False}) == shut(ENDPOINT, GATEWAY) == {}
     # Once tasks have groups, a rule may name those.
     assert "UserIdGroupPairs" not in rule or shut(ENDPOINT, planned=False) == {}
+
+
+def test_the_groups_of_an_endpoint_let_in_together() -> None:
+    """AWS takes the rules of all of them as one list."""
+    halves = [HTTPS | {"IpRanges": [{"CidrIp": str(half)}]} for half in IPv4Network(SUBNETS).subnets()]
+    groups = [{"GroupId": f"sg-{number}", "IpPermissions": [half]} for number, half in enumerate(halves, 1)]
+
+    assert shut_endpoints([ENDPOINT], groups, SUBNETS, are_groups_known=False) == {}
+    assert shut_endpoints([ENDPOINT], admitting(halves[0]), SUBNETS, are_groups_known=False) != {}
 
 
 LOCAL = {"DestinationCidrBlock": RANGE, "GatewayId": "local"}

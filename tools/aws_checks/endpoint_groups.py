@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Any
+
+from meshcert.aws.ecs.ways_past import takes_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,22 +46,18 @@ def shut_endpoints(
             reached.add(service_of(endpoint))
         elif endpoint["VpcEndpointType"] == "Interface" and endpoint.get("PrivateDnsEnabled", True):
             own = groups_of([endpoint])
-            if any(group not in by_id or _admits(by_id[group], cidr, by_group=are_groups_known) for group in own):
+            known = [by_id[group] for group in own if group in by_id]
+            if len(known) < len(own) or _admit(known, cidr, by_group=are_groups_known):
                 reached.add(service_of(endpoint))
             elif own:
                 shut[service_of(endpoint)] = ", ".join(own)
     return {service: own for service, own in shut.items() if service not in reached}
 
 
-def _admits(group: Mapping[str, Any], cidr: str, *, by_group: bool) -> bool:
-    """Whether a group lets addresses come over HTTPS; what a prefix list holds, nobody asks, and it counts as them."""
-    for rule in group.get("IpPermissions", ()):
-        is_https = rule["IpProtocol"] == "-1" or (
-            rule["IpProtocol"] == "tcp" and rule.get("FromPort", 0) <= HTTPS <= rule.get("ToPort", 0)
-        )
-        ranges = (IPv4Network(each["CidrIp"], strict=False) for each in rule.get("IpRanges", ()))
-        is_theirs = any(IPv4Network(cidr).subnet_of(each) for each in ranges)
-        named = rule.get("PrefixListIds") or (by_group and rule.get("UserIdGroupPairs"))
-        if is_https and (is_theirs or named):
-            return True
-    return False
+def _admit(groups: Iterable[Mapping[str, Any]], cidr: str, *, by_group: bool) -> bool:
+    """Whether groups together let addresses come over HTTPS; what a prefix list holds is not asked and counts."""
+    rules = [rule for group in groups for rule in group.get("IpPermissions", ()) if takes_port(rule, HTTPS)]
+    if any(rule.get("PrefixListIds") or (by_group and rule.get("UserIdGroupPairs")) for rule in rules):
+        return True
+    ranges = (IPv4Network(each["CidrIp"], strict=False) for rule in rules for each in rule.get("IpRanges", ()))
+    return any(IPv4Network(cidr).subnet_of(each) for each in collapse_addresses(ranges))

@@ -86,7 +86,7 @@ class WaysPast:
     def _rules(self) -> Iterator[str]:
         for group in self.groups:
             for rule in group.get("IpPermissions", ()):
-                if self._is_open(rule) and (sources := ", ".join(_sources(rule))):
+                if takes_port(rule, self.port) and (sources := ", ".join(_sources(rule))):
                     yield f"{group['GroupId']} admits {sources}"
 
     def _registrations(self) -> Iterator[str]:
@@ -101,13 +101,15 @@ class WaysPast:
             if self.port in ports or name != self.registered_as:
                 yield f"Cloud Map service {name}"
 
-    def _is_open(self, rule: Mapping[str, Any]) -> bool:
-        if rule["IpProtocol"] == ANY_PROTOCOL:
-            return True
-        if rule["IpProtocol"] not in TCP:
-            return False
-        first, last = rule.get("FromPort", ALL_PORTS), rule.get("ToPort", ALL_PORTS)
-        return first == ALL_PORTS or bool(first <= self.port <= last)
+
+def takes_port(rule: Mapping[str, Any], port: int) -> bool:
+    """Whether a rule of a security group, as Amazon EC2 describes it, is of a TCP port."""
+    if rule["IpProtocol"] == ANY_PROTOCOL:
+        return True
+    if rule["IpProtocol"] not in TCP:
+        return False
+    first, last = rule.get("FromPort", ALL_PORTS), rule.get("ToPort", ALL_PORTS)
+    return first == ALL_PORTS or bool(first <= port <= last)
 
 
 def close(port: int) -> str:
