@@ -317,6 +317,8 @@ class ProxySettings(NamedTuple):
         acknowledge_every_s: Interval of reports when nothing has changed, seconds.
         cloud_map_namespace: Cloud Map's HTTP name of the namespace in which backends of this account and region are
             found; empty if none is.
+        cloud_map_owner: Account that owns that namespace, if it is to be asked for with it, as one must be that another
+            account shares; empty if not.
         route_table: DynamoDB table with the row of the service's route table, which has its routes (of a gateway, and
             of each way out that is not ``tcp``); empty if they stand here.
         judges_paths: Whether the listeners are made for routes that tell paths apart; of a proxy with a route table,
@@ -352,6 +354,7 @@ class ProxySettings(NamedTuple):
     acknowledgements: str = ""
     acknowledge_every_s: float = ACKNOWLEDGE_EVERY_S
     cloud_map_namespace: str = ""
+    cloud_map_owner: str = ""
     route_table: str = ""
     judges_paths: bool = False
     sds_socket_path: str = ""

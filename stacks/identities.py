@@ -265,6 +265,8 @@ class IdentitiesStack(Stack):
                 ),
                 # The current version may be newer than what ACM gives; then it stays current.
                 rights.identity_secrets("CompareSecrets", "secretsmanager:GetSecretValue"),
+                # Roots of CAs of yours that are published are not asked of their owners again: they may be gone.
+                *_reading_bundles(about, rights),
                 through_secrets_manager("EncryptSecrets", self.key, *USES_OF_KEY),
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
@@ -275,6 +277,14 @@ class IdentitiesStack(Stack):
                 *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
+
+
+def _reading_bundles(mesh: Mesh, rights: MeshRights) -> Iterator[iam.PolicyStatement]:
+    """Read the trust bundles that hold a root of a CA of the user's: certificates, no key."""
+    yours = {name for name, hierarchy in mesh.hierarchies.items() if hierarchy.existing}
+    held = [name for name in mesh.hierarchies if yours.intersection(mesh.trusted(name))]
+    if held:
+        yield rights.trust_bundle_secrets("ReadTrustBundles", held, "secretsmanager:GetSecretValue")
 
 
 def _looking_at_lists(mesh: Mesh) -> Iterator[iam.PolicyStatement]:

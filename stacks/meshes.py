@@ -42,7 +42,9 @@ def add_stacks(
         crossings: The ways between its services and other cells' networks.
         remote_callers: Who in other cells finds its tasks by a role.
     """
-    Tags.of(scope).add(naming.TAG, mesh.name)
+    # "Tagging isn't supported for shared namespaces" (Cloud Map developer guide), and a stack's tags go to all in it.
+    untagged = ["AWS::ServiceDiscovery::Service", "aws:cdk:stack"] if mesh.namespace_owner else []
+    Tags.of(scope).add(naming.TAG, mesh.name, exclude_resource_types=untagged)
     pki = PkiStack(scope, f"{prefix}pki", mesh=mesh, shared=shared)
     if not (mesh.identities or mesh.services):
         return

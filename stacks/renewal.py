@@ -67,6 +67,7 @@ class RenewalStack(Stack):
         self._places = [*mesh.ecs_places.values()]
         self._cluster = mesh.cluster_name
         self._attaches = any(service.attached for service in mesh.services.values())
+        self._attaches_strict = bool(mesh.strict_attached)
 
         looks = self._queue(LOOKS, visibility=Duration.seconds(720), tries=5, kept=Duration.days(1))
         orders = self._queue(ORDERS, visibility=Duration.seconds(150), tries=10, kept=Duration.days(1))
@@ -120,6 +121,12 @@ class RenewalStack(Stack):
     def _reads_of_settings(self) -> list[iam.PolicyStatement]:
         """Which settings new tasks of attached services read."""
         return [self._rights.settings_rows("ReadSettings", "dynamodb:GetItem")] if self._attaches else []
+
+    @property
+    def _reads_of_ways_past(self) -> tuple[iam.PolicyStatement, ...]:
+        """What leads past the Envoys of attached services that are STRICT, in a mesh that has any."""
+        rights = self._rights
+        return (rights.security_groups("SeeRules"), rights.registrations("SeeRegistrations")) * self._attaches_strict
 
     @property
     def _reads_of_federation(self) -> tuple[iam.PolicyStatement, ...]:
@@ -252,9 +259,11 @@ class RenewalStack(Stack):
                 *self._reads_of_settings(),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
-                *rights.authorities(
+                # Whether a CA of the user's writes lists, the mesh file says.
+                *rights.own_authorities(
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
+                *rights.authorities_of_yours("ReadAuthoritiesOfYours", *self._reads_of_authorities),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
                 *rights.services("ReadServices", self._places, "ecs:DescribeServices", "ecs:ListServiceDeployments"),
                 *rights.tasks("ReadTasks", self._places, "ecs:DescribeTasks"),
@@ -262,6 +271,7 @@ class RenewalStack(Stack):
                 rights.audit("ReadAudit", "logs:FilterLogEvents"),
                 rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
                 rights.function("HaveVerified", "verify"),
+                *self._reads_of_ways_past,
                 *self._reads_of_federation,
             ],
         )

@@ -24,7 +24,7 @@ from stacks.constructs.crossings import discovery_role, open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_asset, envoy_image
-from stacks.constructs.network import placement
+from stacks.constructs.network import SERVICES, placement
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
 from stacks.constructs.service_groups import ServiceGroups
@@ -104,6 +104,7 @@ class ServicesStack(Stack):
             envoy=envoy_image(platform),
             platform=platform,
         )
+        self._export_to_shards(surroundings)
         homes = {service: self.shards.stack_of(service) for service in mesh.services}
         groups.make_for_shards(service for service, home in homes.items() if home is not self)
         own = {
@@ -185,13 +186,39 @@ class ServicesStack(Stack):
                 self,
                 "Namespace",
                 namespace_id=existing,
-                namespace_arn=MeshRights(mesh.name).arn("servicediscovery", f"namespace/{existing}"),
+                # What an ARN names is asked for by it (CreateService, NamespaceId): another account may share it.
+                namespace_arn=(
+                    existing
+                    if mesh.namespace_owner
+                    else MeshRights(mesh.name).arn("servicediscovery", f"namespace/{existing}")
+                ),
                 namespace_name=mesh.namespace,
             )
         namespace = servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.namespace, vpc=vpc)
         zone = namespace.node.default_child
         zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1
         return namespace
+
+    def _export_to_shards(self, surroundings: Surroundings) -> None:
+        """
+        Export whatever a shard's stack may import, whether one does or not; nothing if there is none.
+
+        The CDK would drop an export with its last user, and CloudFormation refuses that while a shard still imports it:
+        this stack is deployed first.
+        """
+        mesh, vpc, task_logs = surroundings.mesh, surroundings.placed.vpc, surroundings.made_logs
+        values = [surroundings.execution_role.role_arn]
+        if task_logs:
+            values += [task_logs.log_group_name, task_logs.log_group_arn]
+        if not mesh.cluster.existing:
+            values.append(surroundings.cluster.cluster_name)
+        if not mesh.about.namespace_id:
+            values.append(surroundings.namespace.namespace_id)
+        if not mesh.network.existing:
+            tasks = vpc.select_subnets(subnet_group_name=SERVICES).subnets
+            values += [vpc.vpc_id, *(each.subnet_id for each in (*vpc.public_subnets, *tasks))]
+        for value in values if mesh.shards else ():
+            self.export_value(value)
 
     def _task_logs(self, mesh: Mesh) -> logs.LogGroup:
         """The log group of all tasks, with one filter: of its own, each service would take two resources more."""

@@ -5,10 +5,12 @@ The credentials are those of the cell's account. A cell that makes CAs for other
 writes their roots as PEM files and prints what the mesh file has to say of them, for only then are their ARNs known.
 Each other cell is deployed with the credentials of its own account, in any order, and needs none of the others.
 
-Beside the deploy's own rights it needs sts:GetCallerIdentity, cloudformation:DescribeStacks and
-acm-pca:GetCertificateAuthorityCertificate; with a log group of yours, cloudformation:GetTemplate.
+It asks before it begins what ``make deploy`` asks (:mod:`tools.first_deploy`), of the cell's own part of the mesh: a
+CA that another cell has made and does not share is told before anything is made, too.
 
-Exit code: that of the deploy, or 2 if nothing was deployed.
+Beside the rights of ``make deploy`` it needs sts:GetCallerIdentity and acm-pca:GetCertificateAuthorityCertificate.
+
+Exit code: that of the deploy, or 1 or 2 if nothing was deployed.
 """
 
 from __future__ import annotations
@@ -16,21 +18,19 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 from meshcert import naming
-from meshcert.errors import MeshInvalid
+from meshcert.aws.errors import aws_errors
+from meshcert.cli.advice import advice
+from meshcert.errors import MeshcertError, MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.cells.slices import in_cell, missing_authorities, sharing
 from meshcert.mesh.issuance import SharedAuthority
 from meshcert.mesh.stacks.logical_ids import logical_id, root_output, shared_output
-from tools.refused_moves import Made, refused_log_moves
+from tools import first_deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,8 +57,8 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None) -
     options, more = _options(arguments)
     file = Path(options.mesh)
     try:
-        mesh = load_mesh(file)
-    except MeshInvalid as error:
+        mesh, told = load_mesh(file), first_deploy.cdk_options(more)
+    except (MeshInvalid, argparse.ArgumentError) as error:
         return _refuse(str(error))
     if options.cell not in mesh.cells:
         cells = f"; it has {', '.join(mesh.cells)}" if mesh.cells else ", nor any other: run make deploy"
@@ -66,17 +66,14 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None) -
     if missing := missing_authorities(mesh, options.cell):
         return _refuse(_first(mesh, options.cell, missing, file))
     place = mesh.cells[options.cell]
-    connect = client or (lambda service: boto3.client(service, region_name=place.region))
-    account = connect("sts").get_caller_identity()["Account"]
-    if account != place.account:
-        return _refuse(
-            f"cell {options.cell} is account {place.account}, and these credentials are account {account}'s: "
-            f"take a role or a profile of {place.account}"
-        )
-    if moves := _moves(mesh, options.cell, connect):
-        return _refuse("Nothing was deployed:\n" + "\n".join(f"- {move}" for move in moves))
+    known = first_deploy.KnownDeploy(
+        file, in_cell(mesh, options.cell), told.profile, told.one_by_one, options.cell, place.region
+    )
+    connect = client or known.client
+    if why := _not_its_own(connect, options.cell, place.account):
+        return _refuse(why)
     command = [*options.cdk, "deploy", f"{mesh.name}-{options.cell}/*", "-c", f"mesh={file}", *more]
-    code = subprocess.run(command, check=False, env={**os.environ, "AWS_REGION": place.region}).returncode
+    code = first_deploy.run(command, known, environment={**os.environ, "AWS_REGION": place.region})
     if not code:
         for line in next_steps(mesh, options.cell, file, connect, Path()):
             sys.stdout.write(f"{line}\n")
@@ -129,22 +126,24 @@ def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) 
             yield f"  {command_of(other, file)}"
 
 
-def _moves(mesh: Mesh, cell: str, client: Client) -> list[str]:
-    """What the cell's tasks cannot do in one deploy; empty if AWS does not say what it has."""
-    part = in_cell(mesh, cell)
-    if not part.logs.existing:
-        return []
-    stack = f"{mesh.name}-{cell}-services"
-    try:
-        template = client("cloudformation").get_template(StackName=stack)["TemplateBody"]
-    except (ClientError, BotoCoreError):
-        return []
-    return list(refused_log_moves(part, Made.of(template, frozenset())))
-
-
 def command_of(cell: str, file: Path) -> str:
     """The command that deploys a cell."""
     return f"make deploy-cell CELL={cell}" + ("" if file == Path("mesh.yaml") else f" MESH={shlex.quote(str(file))}")
+
+
+def _not_its_own(client: Client, cell: str, account: str) -> str:
+    """Why the credentials are not those of a cell's account; empty if they are."""
+    try:
+        with aws_errors("sts:GetCallerIdentity", f"cell {cell}"):
+            found = client("sts").get_caller_identity()["Account"]
+    except MeshcertError as error:
+        return advice(error)[0]
+    if found == account:
+        return ""
+    return (
+        f"cell {cell} is account {account}, and these credentials are account {found}'s: "
+        f"take a role or a profile of {account}"
+    )
 
 
 def _first(mesh: Mesh, cell: str, missing: Mapping[str, str], file: Path) -> str:

@@ -1,5 +1,5 @@
 """
-``make deploy``, whose first run keeps what the services' containers say.
+``make deploy``, whose first run keeps what the services' containers say; and what ``make deploy-cell`` shares with it.
 
 CloudFormation takes a first deploy that failed back, log groups included, and with them the reason why an application
 did not start. So the lines of a first deploy are copied to files while it runs; when it has succeeded, the files go.
@@ -15,6 +15,8 @@ callers of a service that many call; and if it would delete log groups without a
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
+
+A cell of a mesh over several accounts is deployed in the same way, as the mesh that it is in its own account.
 
 Exit code: that of the command, or 1 or 2 of the questions before it.
 """
@@ -40,10 +42,10 @@ from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
-from meshcert.mesh.stacks.shards import SHARDED
-from meshcert.printable import printable
+from meshcert.mesh.stacks.shards import MOVES_ASKED, SHARDED
 from tools import verify_aws
 from tools.deployed_stacks import described_stack
+from tools.kept_logs import KeptLogs
 from tools.refused_moves import Made, refused_moves
 
 if TYPE_CHECKING:
@@ -54,112 +56,67 @@ if TYPE_CHECKING:
 KEPT = Path("build") / "first-deploy"
 COPY_EVERY_S = 5.0
 """A failed container's last lines are in CloudWatch within seconds; its log group goes minutes later."""
-LONGEST_FILE = 16 * 1024 * 1024
-"""Characters kept of one service."""
-_PAGES = 50
 BRIEF = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 """How AWS is asked beside a deploy."""
+AUTHORITIES, SERVICES = "pki", "services"
+"""The first stack of a mesh, and the one with its services, by the ends of their names."""
 _GONE = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
 """States of a stack that has never been there as a whole, or is no more."""
 
 
-class KeptLogs:
-    """
-    The lines of services, copied to a file each.
-
-    Args:
-        logs: A boto3 client of CloudWatch Logs.
-        places: Service → what FilterLogEvents takes to find its lines: log group, prefix of its streams, and since when.
-        folder: Where the files are written; others than this user cannot read them.
-    """
-
-    def __init__(self, logs: Any, places: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
-        self._logs = logs
-        self._places = places
-        self._folder = folder
-        self._copied: dict[str, set[str]] = {service: set() for service in places}
-        self._written = dict.fromkeys(places, 0)
-
-    @property
-    def files(self) -> list[Path]:
-        """The files that have lines."""
-        return [self._file(service) for service, written in self._written.items() if written]
-
-    def copy(self) -> None:
-        """Copy the lines that have come since the last time; a group that is not there has none."""
-        for service, place in self._places.items():
-            with suppress(ClientError, BotoCoreError):
-                self._copy(service, place)
-
-    def drop(self) -> None:
-        """Delete the files, those of a deploy before this one, too."""
-        for service in self._places:
-            self._file(service).unlink(missing_ok=True)
-
-    def _copy(self, service: str, place: Mapping[str, str]) -> None:
-        more: dict[str, str] = {}
-        for _ in range(_PAGES):
-            answer = self._logs.filter_log_events(**place, **more)
-            for event in answer["events"]:
-                self._write(service, event)
-            if not answer.get("nextToken"):
-                return
-            more = {"nextToken": answer["nextToken"]}
-
-    def _write(self, service: str, event: Mapping[str, Any]) -> None:
-        line = f"{event['logStreamName']}: {printable(event['message'].rstrip())}\n"
-        if event["eventId"] in self._copied[service] or self._written[service] + len(line) > LONGEST_FILE:
-            return
-        self._copied[service].add(event["eventId"])
-        self._folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
-        with os.fdopen(os.open(self._file(service), flags, 0o600), "a", encoding="utf-8") as file:
-            file.write(line)
-        self._written[service] += len(line)
-
-    def _file(self, service: str) -> Path:
-        return self._folder / f"{service}.log"
-
-
 @dataclass(frozen=True)
-class _Deploy:
+class KnownDeploy:
     """
     A deploy as far as it is known before it runs.
 
     Args:
         file: The mesh file.
-        mesh: What stands in it.
+        mesh: What stands in it, or a cell's part of that.
         profile: A profile of the AWS configuration; None for the current credentials.
         one_by_one: The services whose callers it lets in one by one, however many they are.
+        cell: The cell that is deployed; empty for a mesh without cells.
+        region: That of the cell; else the environment says it.
     """
 
     file: Path
     mesh: Mesh
-    profile: str | None
+    profile: str | None = None
     one_by_one: frozenset[str] = frozenset()
+    cell: str = ""
+    region: str | None = None
 
     @cached_property
     def is_first(self) -> bool | None:
         """Whether the mesh is not deployed yet; None if AWS does not say."""
         try:
-            found = described_stack(self._client("cloudformation"), f"{self.mesh.name}-services")
+            found = described_stack(self.client("cloudformation"), self._stack(self._last))
         except (ClientError, BotoCoreError):
             return None
         return found is None or found["StackStatus"] in _GONE
 
     def made(self) -> Made | None:
         """What earlier deploys have made; None if AWS does not say."""
-        client = self._client("cloudformation")
+        client = self.client("cloudformation")
+        services = None
         try:
-            services = client.get_template(StackName=f"{self.mesh.name}-services")["TemplateBody"]
-            (pki,) = client.describe_stacks(StackName=f"{self.mesh.name}-pki")["Stacks"]
+            if self._last == SERVICES:
+                services = client.get_template(StackName=self._stack(SERVICES))["TemplateBody"]
+            (pki,) = client.describe_stacks(StackName=self._stack(AUTHORITIES))["Stacks"]
         except (ClientError, BotoCoreError):
             return None
         outputs = frozenset(each["OutputKey"] for each in pki.get("Outputs", []))
         identities = None
         with suppress(ClientError, BotoCoreError):
-            identities = client.get_template(StackName=f"{self.mesh.name}-identities")["TemplateBody"]
+            identities = client.get_template(StackName=self._stack("identities"))["TemplateBody"]
         return Made.of(services, outputs, identities, self._sharded(client))
+
+    @property
+    def _last(self) -> str:
+        """The stack that is there once the mesh is: that of its services, if it is more than CAs for other cells."""
+        return SERVICES if self.mesh.identities or self.mesh.services else AUTHORITIES
+
+    def _stack(self, part: str) -> str:
+        return "-".join([self.mesh.name, *filter(None, [self.cell]), part])
 
     def _sharded(self, client: Any) -> dict[str, Any]:
         """The templates of the stacks that hold services or identities; empty if AWS does not say."""
@@ -167,8 +124,10 @@ class _Deploy:
         with suppress(ClientError, BotoCoreError):
             for page in client.get_paginator("describe_stacks").paginate():
                 for stack in page["Stacks"]:
-                    part = stack["StackName"].removeprefix(f"{self.mesh.name}-")
-                    ours = {"Key": naming.TAG, "Value": self.mesh.name} in stack.get("Tags", [])
+                    part = stack["StackName"].removeprefix(self._stack(""))
+                    tags = {each["Key"]: each["Value"] for each in stack.get("Tags", [])}
+                    # A stack with services in a shared namespace has no tags: they would be put on those services.
+                    ours = tags.get(naming.TAG, self.mesh.name * bool(self.mesh.namespace_owner)) == self.mesh.name
                     if ours and part.partition("-")[0] in SHARDED and stack["StackStatus"] not in _GONE:
                         templates[part] = client.get_template(StackName=stack["StackName"])["TemplateBody"]
         return templates
@@ -179,7 +138,7 @@ class _Deploy:
             return None
         begun_ms = int(time.time() * 1000)
         places = {service: self._place(service, begun_ms) for service in self.mesh.services}
-        return KeptLogs(self._client("logs"), places, folder)
+        return KeptLogs(self.client("logs"), places, folder)
 
     def _place(self, service: str, begun_ms: int) -> dict[str, Any]:
         group, streams = self.mesh.log_place(service)
@@ -187,8 +146,10 @@ class _Deploy:
         # One of yours may hold lines of long ago.
         return place | ({"startTime": begun_ms} if self.mesh.logs.existing else {})
 
-    def _client(self, service: str) -> Any:
-        session = boto3.Session(profile_name=self.profile, region_name=os.environ.get("AWS_REGION"))
+    def client(self, service: str) -> Any:
+        """A boto3 client with the credentials of the deploy, where it deploys to."""
+        region = self.region or os.environ.get("AWS_REGION")
+        session = boto3.Session(profile_name=self.profile, region_name=region)
         return session.client(service, config=BRIEF)
 
 
@@ -211,14 +172,37 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
             f"{known.file} has cells, each with credentials of its own: make deploy-cell CELL=... ({cells})\n"
         )
         return 2
+    return run(command, known, folder)
+
+
+def run(
+    command: Sequence[str],
+    known: KnownDeploy | None,
+    folder: Path = KEPT,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """
+    Ask what a deploy asks before it begins, then run it.
+
+    Args:
+        command: The deploy's command line.
+        known: What is known of it; None if that is nothing, and nothing can be asked.
+        folder: Where lines are kept.
+        environment: The command's; None for this process's.
+
+    Returns:
+        The command's exit code, or 1 or 2 of the questions.
+    """
     if known and known.is_first is not False and (code := _asked_before(known)):
         return code
     if known and known.is_first is False and (code := _moved(known)):
         return code
+    if known and known.mesh.shards:
+        command = [*command, "-c", f"{MOVES_ASKED}=true"]
     kept = known.logs_kept(folder) if known else None
     if kept:
         kept.drop()
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, env=environment) as process:
         code = _wait(process, kept)
     if kept and code:
         kept.copy()
@@ -230,7 +214,7 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
     return code
 
 
-def _moved(known: _Deploy) -> int:
+def _moved(known: KnownDeploy) -> int:
     """Tell what no deploy can carry out, and ask AWS about a log group of yours that tasks do not write to yet."""
     made = known.made()
     if not made:
@@ -242,14 +226,15 @@ def _moved(known: _Deploy) -> int:
     return _asked_before(known) if yours and yours not in made.filtered else 0
 
 
-def _asked_before(known: _Deploy) -> int:
+def _asked_before(known: KnownDeploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
-    mesh = known.mesh
-    parts = (mesh.network.existing, mesh.cluster.existing, mesh.logs.existing, mesh.about.secrets_key)
+    mesh, about = known.mesh, known.mesh.about
+    parts = (mesh.network.existing, mesh.cluster.existing, mesh.logs.existing, about.secrets_key, about.namespace_id)
     if not any((*parts, *(hierarchy.existing for hierarchy in mesh.hierarchies.values()))):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
-    return verify_aws.main(["--before", "--mesh", str(known.file), *profile])
+    cell = ["--cell", known.cell] if known.cell else []
+    return verify_aws.main(["--before", "--mesh", str(known.file), *cell, *profile])
 
 
 def _wait(process: subprocess.Popen[bytes], kept: KeptLogs | None) -> int:
@@ -263,17 +248,22 @@ def _wait(process: subprocess.Popen[bytes], kept: KeptLogs | None) -> int:
                     kept.copy()
 
 
-def _known(command: Sequence[str]) -> _Deploy | None:
+def _known(command: Sequence[str]) -> KnownDeploy | None:
     """What its command line says of a deploy; None if the mesh file cannot be read, which is the deploy's to tell."""
     try:
-        options = _options(command)
-        return _Deploy(Path(options.mesh), load_mesh(Path(options.mesh)), options.profile, options.one_by_one)
+        options = cdk_options(command)
+        return KnownDeploy(Path(options.mesh), load_mesh(Path(options.mesh)), options.profile, options.one_by_one)
     except (argparse.ArgumentError, MeshInvalid):
         return None
 
 
-def _options(command: Sequence[str]) -> argparse.Namespace:
-    """What of the CDK CLI's options this program needs to know."""
+def cdk_options(command: Sequence[str]) -> argparse.Namespace:
+    """
+    What of the CDK CLI's options is known before a deploy: ``mesh``, ``profile`` and ``one_by_one``.
+
+    Raises:
+        argparse.ArgumentError: If an option lacks its value.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-c", "--context", action="append", default=[])
     parser.add_argument("--profile")

@@ -8,18 +8,20 @@ else. Log groups it deletes with all their lines.
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert import naming
 from meshcert.deploying.custom_resource import IDENTITY_TYPE
 from meshcert.deploying.settings import SETTINGS_TYPE
-from meshcert.mesh.edges.callers import MOST_ONE_BY_ONE, ONE_BY_ONE, callers, calling
+from meshcert.mesh.checks.stacks.caller_rules import SHARED, caller_rules, group_of
+from meshcert.mesh.edges.callers import ONE_BY_ONE, callers, calling, sharing
 from meshcert.mesh.stacks.logical_ids import logical_id, root_output
 from meshcert.mesh.stacks.shards import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from meshcert.mesh import Mesh
 
@@ -38,6 +40,7 @@ _NAMED = {
 }
 """The property with the name of a service or an identity, by the type of the resource that every one of them has."""
 _FILTER, _LOG_GROUP = "AWS::Logs::MetricFilter", "AWS::Logs::LogGroup"
+_MEANWHILE = "Stacks are deployed in any order, and these would be shut out meanwhile."
 _MOST_TOLD = 5
 
 
@@ -46,7 +49,7 @@ class Made(NamedTuple):
     What earlier deploys have made.
 
     Args:
-        kinds: The types of resources in the stack of the services.
+        kinds: The types of resources in the stack of the services; None if there is no such stack.
         outputs: The names of the outputs of the stack of the CAs.
         log_groups: The names of that stack's log groups that go when they leave its template.
         filtered: The names of log groups that its metric filters name, which are yours.
@@ -54,20 +57,25 @@ class Made(NamedTuple):
         homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
             and its own name.
         sharing: The services whose tasks have the security group that callers share besides their own.
+        admitted: Which security groups let which others in, as :class:`CallerRule` names callee and caller.
+        namespace: Id or ARN of the namespace of yours that services are made in; empty if it was made, or if no service
+            of that stack is in one.
     """
 
-    kinds: frozenset[str]
+    kinds: frozenset[str] | None
     outputs: frozenset[str]
     log_groups: frozenset[str] = frozenset()
     filtered: frozenset[str] = frozenset()
     secrets_key: str | None = None
     homes: Mapping[tuple[str, str], str] = MappingProxyType({})
     sharing: frozenset[str] = frozenset()
+    admitted: frozenset[tuple[str, str]] = frozenset()
+    namespace: str = ""
 
     @classmethod
     def of(
         cls,
-        services: Mapping[str, Any],
+        services: Mapping[str, Any] | None,
         outputs: frozenset[str],
         identities: Mapping[str, Any] | None = None,
         others: Mapping[str, Mapping[str, Any]] | None = None,
@@ -76,12 +84,12 @@ class Made(NamedTuple):
         What the templates say.
 
         Args:
-            services: That of the services' stack.
+            services: That of the services' stack; None if there is none.
             outputs: The names of the outputs of the stack of the CAs.
             identities: That of the identities' stack.
             others: Those of all stacks that hold services or identities, by the stacks' names without the mesh's.
         """
-        resources = services["Resources"].values()
+        resources = services["Resources"].values() if services else ()
         groups = (each for each in resources if each["Type"] == _LOG_GROUP)
         names = (
             each.get("Properties", {}).get("LogGroupName")
@@ -90,13 +98,15 @@ class Made(NamedTuple):
         )
         filters = (each["Properties"]["LogGroupName"] for each in resources if each["Type"] == _FILTER)
         return cls(
-            frozenset(each["Type"] for each in resources),
+            frozenset(each["Type"] for each in resources) if services else None,
             outputs,
             frozenset(name for name in names if isinstance(name, str)),
             frozenset(name for name in filters if isinstance(name, str)),
             None if identities is None else _secrets_key(identities),
             dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
             frozenset(name for template in (others or {}).values() for name in _sharing(template)),
+            frozenset(rule for template in (others or {}).values() for rule in _admitted(template)),
+            _namespace(services) if services else "",
         )
 
 
@@ -111,10 +121,18 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
         ("network.existing", bool(mesh.network.existing), "AWS::EC2::VPC", "VPC"),
         ("mesh.namespace_id", bool(mesh.about.namespace_id), "AWS::ServiceDiscovery::PrivateDnsNamespace", "namespace"),
     ):
+        if made.kinds is None:
+            break
         if is_yours and kind in made.kinds:
             yield f"{place}: services run in a {what} that a deploy has made, and this names one of yours. {_BESIDE}"
         elif not is_yours and kind not in made.kinds:
             yield f"{place}: services run in a {what} of yours, and this has one made. {_BESIDE}"
+    if made.namespace and mesh.about.namespace_id and made.namespace != mesh.about.namespace_id:
+        yield (
+            f"mesh.namespace_id: services are made in {made.namespace}, and CloudFormation would make them in "
+            f"{mesh.about.namespace_id} anew: callers would look for tasks there that are still registered elsewhere, "
+            f"and where both are one namespace, its names are taken. Write {made.namespace}. {_BESIDE}"
+        )
     if made.secrets_key is not None and made.secrets_key != mesh.about.secrets_key:
         way = (_ROTATE if made.secrets_key and mesh.about.secrets_key else "") + _BESIDE
         yield (
@@ -122,14 +140,7 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
             f"{_key(mesh.about.secrets_key)}: versions that tasks may have to go back to stay under the earlier one, "
             f"which their roles lose, and what is published before their roles have the other, no task can read. {way}"
         )
-    groups = sorted(made.log_groups & {naming.log_group(mesh.name, service) for service in mesh.services})
-    if groups and "group_per_service" not in mesh.logs.model_fields_set:
-        yield (
-            f"logs.group_per_service: services write to one log group now, and {', '.join(groups)} would be deleted "
-            "with their lines. To keep them, deploy once with logs: {group_per_service: true}, which marks them so. "
-            'To let them go, write false (docs/deploying.md, "What is kept, and deploying over it")'
-        )
-    yield from refused_log_moves(mesh, made)
+    yield from _lost_logs(mesh, made)
     for name, hierarchy in mesh.hierarchies.items():
         if hierarchy.existing and logical_id(root_output(name)) in made.outputs:
             yield (
@@ -141,14 +152,20 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
     yield from _callers_shut_out(mesh, made, one_by_one)
 
 
-def refused_log_moves(mesh: Mesh, made: Made) -> Iterator[str]:
-    """A change from what a deploy has made to a log group of yours, in one step."""
-    if mesh.logs.existing and not mesh.logs.keep_made and not made.filtered and _LOG_GROUP in made.kinds:
+def _lost_logs(mesh: Mesh, made: Made) -> Iterator[str]:
+    """Log groups that would go with their lines."""
+    groups = sorted(made.log_groups & {naming.log_group(mesh.name, service) for service in mesh.services})
+    if groups and "group_per_service" not in mesh.logs.model_fields_set:
+        yield (
+            f"logs.group_per_service: services write to one log group now, and {', '.join(groups)} would be deleted "
+            "with their lines. To keep them, deploy once with logs: {group_per_service: true}, which marks them so. "
+            'To let them go, write false (docs/deploying.md, "What is kept, and deploying over it")'
+        )
+    if mesh.logs.existing and not mesh.logs.keep_made and not made.filtered and _LOG_GROUP in (made.kinds or ()):
         yield (
             "logs.existing: tasks write to what a deploy has made, and would lose the right to it while they run; "
             f"{naming.tasks_log_group(mesh.name)} would be deleted with its lines. Add keep_made: true to what stands "
-            "below logs, deploy, and take it out when you need the lines no more "
-            '(docs/mesh-file.md, "A log group of yours")'
+            'below logs, and take it out when you need its lines no more (docs/mesh-file.md, "A log group of yours")'
         )
 
 
@@ -184,27 +201,86 @@ def _sharing(template: Mapping[str, Any]) -> Iterator[str]:
                 yield properties["ServiceName"]
 
 
+def _admitted(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The rules of a stack that let callers in; a group is known by the name of the parameter that has its id."""
+    resources = template["Resources"].values()
+    names = {
+        json.dumps(each["Properties"]["Value"]): each["Properties"]["Name"]
+        for each in resources
+        if each["Type"] == "AWS::SSM::Parameter" and isinstance(each["Properties"]["Name"], str)
+    }
+    for name, parameter in template.get("Parameters", {}).items():
+        names[json.dumps({"Ref": name})] = parameter.get("Default", "")
+    for each in resources:
+        if each["Type"] == "AWS::EC2::SecurityGroupIngress":
+            callee, caller = (each["Properties"].get(key) for key in ("GroupId", "SourceSecurityGroupId"))
+            if callee and caller:
+                yield (
+                    _group_named(names.get(json.dumps(callee), callee)),
+                    _group_named(names.get(json.dumps(caller), caller)),
+                )
+
+
+def _group_named(parameter: Any) -> str:
+    """The group as a :class:`CallerRule` names it; an id, or what has no name in the template, as it stands there."""
+    kind, _, service = str(parameter).removeprefix("/meshcert/").partition("/")[2].partition("/")
+    return {"group": service, "callers": SHARED}.get(kind, str(parameter))
+
+
 def _callers_shut_out(mesh: Mesh, made: Made, one_by_one: Collection[str]) -> Iterator[str]:
-    """Callees whose stack may be deployed before that of callers, which do not have the group that it lets in."""
-    calls = calling(mesh)
-    for callee, count in callers(mesh).items():
-        home = made.homes.get(("services", callee))
-        out = sorted(
-            name
-            for name, service in mesh.services.items()
-            if (service.proxy_place, callee) in calls
-            and name not in made.sharing
-            and made.homes.get(("services", name), home) != home
-            and not service.attached
-        )
-        if home and out and count > MOST_ONE_BY_ONE and callee not in one_by_one:
+    """
+    Callees that would not let in running callers while one of the two is as before, and the other is deployed.
+
+    Nobody knows which is the first, nor whether the second succeeds. In one stack, rules come first and go last.
+    """
+    rules = {(rule.callee, rule.caller) for rule in caller_rules(mesh, one_by_one)}
+    shared, calls, count = sharing(mesh, one_by_one), calling(mesh), callers(mesh)
+    for callee in count:
+        without: dict[bool, list[str]] = {True: [], False: []}
+        before, now = (_let_in(admitted, group_of(mesh, callee)) for admitted in (made.admitted, rules))
+        for name, service in mesh.services.items():
+            if (service.proxy_place, callee) not in calls or service.attached or _same_stack(made, name, callee):
+                continue
+            had = {name, *([SHARED] if name in made.sharing else [])}
+            has = {name, *([SHARED] if name in shared else [])}
+            # Who is new to it, or was shut out before, loses nothing.
+            if had & before and not (had & now and has & before):
+                without[not had & now].append(name)
+        if without[True]:
             yield (
-                f"services.{callee}: {count} services call it, and above {MOST_ONE_BY_ONE} it lets in no more than the "
-                f"security group that they share, which tasks of {_some(out)} do not have yet. Stacks are deployed in "
-                "any order, and these would be shut out meanwhile. Deploy once without new callers of it and with "
-                f'ARGS="-c {ONE_BY_ONE}={callee}", which gives them the group, and then without that '
+                f"services.{callee}: {count[callee]} services call it, and it would let in no more than the security "
+                f"group that they share, which tasks of {_some(without[True])} do not have yet. {_MEANWHILE} Deploy "
+                f'once without new callers of it and with ARGS="-c {ONE_BY_ONE}={callee}", which gives them the group, '
+                'and then without that (docs/mesh-file.md, "Many callers")'
+            )
+        if without[False]:
+            yield (
+                f"services.{callee}: {count[callee]} services call it, and each would be let in by itself; now it lets "
+                "in no more than the security group that they share, which new tasks of "
+                f"{_some(without[False])} would not have. {_MEANWHILE} Deploy once with "
+                f'ARGS="-c {ONE_BY_ONE}={callee}", which lets in each and leaves them the group, and then without that '
                 '(docs/mesh-file.md, "Many callers")'
             )
+
+
+def _let_in(rules: Iterable[tuple[str, str]], group: str) -> set[str]:
+    return {caller for callee, caller in rules if callee == group}
+
+
+def _same_stack(made: Made, caller: str, callee: str) -> bool:
+    """Whether one stack has made both; so too if one is not there yet."""
+    homes = {made.homes.get(("services", name)) for name in (caller, callee)}
+    return None in homes or len(homes) == 1
+
+
+def _namespace(services: Mapping[str, Any]) -> str:
+    """The namespace of yours that services in the template are made in; empty without."""
+    for each in services["Resources"].values():
+        if each["Type"] == "AWS::ServiceDiscovery::Service":
+            properties = each.get("Properties", {})
+            named = properties.get("NamespaceId") or properties.get("DnsConfig", {}).get("NamespaceId")
+            return named if isinstance(named, str) else ""
+    return ""
 
 
 def _secrets_key(identities: Mapping[str, Any]) -> str | None:

@@ -27,7 +27,7 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - s3: GetBucketPublicAccessBlock, GetObject
 - scheduler: GetSchedule
 - secretsmanager: DescribeSecret, GetResourcePolicy, ListSecretVersionIds
-- servicediscovery: DiscoverInstances, GetNamespace, GetService
+- servicediscovery: DiscoverInstances, GetNamespace, GetService, ListServices
 - sns: GetTopicAttributes
 - sqs: GetQueueAttributes
 - sts: GetCallerIdentity
@@ -95,7 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(as_json(deployment, findings) + "\n")
     else:
         print_table(report_console(), deployment, findings)
-    return int(any(finding.verdict is Verdict.CONTRADICTED for finding in findings))
+    wrong = [finding for finding in findings if finding.verdict is Verdict.CONTRADICTED]
+    if options.before and not options.json:
+        # A deploy ends with these: each on a line of its own, in a log without a terminal as well.
+        for each in wrong:
+            told = printable(f"- {each.subject}: {each.seen}. {each.remedy}")
+            progress.print(told, style="red", markup=False, soft_wrap=True)
+    return int(bool(wrong))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 def _deployment(options: argparse.Namespace) -> Deployment:
     mesh, cell = load_mesh(options.mesh), options.cell
     if mesh.cells or cell:
-        _check_cell(mesh, cell, str(options.mesh))
+        _check_cell(mesh, cell, str(options.mesh), is_before=options.before)
         options.region = options.region or mesh.cells[cell].region
         mesh = in_cell(mesh, cell)
     client, region = signed_in(options.profile, options.region)
@@ -129,9 +135,11 @@ def _deployment(options: argparse.Namespace) -> Deployment:
     return look(mesh, Account(client), region, dt.datetime.now(dt.UTC), cell)
 
 
-def _check_cell(mesh: Mesh, cell: str, file: str) -> None:
+def _check_cell(mesh: Mesh, cell: str, file: str, *, is_before: bool) -> None:
     """Raises MeshInvalid if a mesh has no such cell, or one of which nothing can be asked."""
-    own = {each for cells in cells_of_identities(mesh).values() for each in cells}
+    # One that makes nothing but CAs has no functions to ask about, but it may name what is yours.
+    own = set(mesh.cells) if is_before else set()
+    own |= {each for cells in cells_of_identities(mesh).values() for each in cells}
     own |= {service.cell for service in mesh.services.values()}
     can_be_asked = [name for name in mesh.cells if name in own and not missing_authorities(mesh, name)]
     if cell not in can_be_asked:

@@ -41,6 +41,13 @@ class InMemoryVault:
         version = secret.holders[CURRENT]
         return CurrentValue(version, secret.values[version])
 
+    def labelled_value(self, secret_id: str, label: str) -> str:
+        """GetSecretValue of a version that has a label."""
+        secret = self._secret(secret_id)
+        if label not in secret.holders:
+            raise IdentityMissing(secret_id, "Deploy the stacks again")
+        return secret.values[secret.holders[label]]
+
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
         """DescribeSecret."""
         labels: dict[str, set[str]] = {}

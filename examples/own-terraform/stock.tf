@@ -63,6 +63,7 @@ locals {
               "max-buffer-size": "5242880b"
             }
           },
+          "startTimeout": 120,
           "portMappings": [{"containerPort": 9443, "protocol": "tcp"}]
         },
         {

@@ -18,13 +18,16 @@ from meshcert.aws.bundle_object import S3BundleObject
 from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.aws.issuing import export_ports
 from meshcert.aws.list_buckets import S3ListBuckets
+from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.aws.tables.routes import RouteTableRows
-from meshcert.deploying.custom_resource import Deployment, answer
+from meshcert.deploying.custom_resource import answer
+from meshcert.deploying.deployment import Deployment
 from meshcert.deploying.published_roots import PublishedRoots
 from meshcert.errors import RequestInvalid
 from meshcert.printable import json_line
 from meshcert.publishing.declared_bundles import read_bundles
+from meshcert.publishing.declared_roots import DeclaredRoots
 from meshcert.settings import DeploySettings
 
 if TYPE_CHECKING:
@@ -59,6 +62,8 @@ def build() -> Deployment:
         authorities=ports.authorities,
         lists=S3ListBuckets(boto3.client("s3", config=config)),
         values=ports.values,
+        bundle_values=SecretsManager(boto3.client("secretsmanager", config=config)),
+        roots=DeclaredRoots(settings.roots),
         foreign_bundles=settings.foreign_bundles,
         published_roots=PublishedRoots(
             settings.trust_domain,
@@ -99,6 +104,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, s
     send_answer(response_url, body)
     logger.info("answered CloudFormation", extra={"status": body["Status"], "resource": body["PhysicalResourceId"]})
     _count("Deployed" if body["Status"] == "SUCCESS" else "DeployFailed")
+    if body["Status"] == "SUCCESS" and "Reason" in body:
+        # A CA that had no answer: what is published of it stays.
+        _count("CaUnanswered")
     return {"outcome": body["Status"]}
 
 

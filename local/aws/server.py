@@ -22,7 +22,14 @@ from local.aws.account import Accounts
 from local.aws.certificates import acm, private_ca, service_linked_role
 from local.aws.certificates import templates as certificate_templates
 from local.aws.fargate import ecs
-from local.aws.fargate.network import cloud_map_api, discovery, load_balancer, zone_associations
+from local.aws.fargate.network import (
+    cloud_map_api,
+    discovery,
+    load_balancer,
+    shared_namespaces,
+    vpc_endpoints,
+    zone_associations,
+)
 from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.iam import other_accounts
@@ -107,6 +114,7 @@ def _install(config: Config) -> None:
     balancers = load_balancer.install(config)
     cloud_map_api.install(accounts.shares)
     zone_associations.install()
+    vpc_endpoints.install()
     resolvers = discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
     ecs.install(config, balancers, resolvers)
     _stand_between(accounts)
@@ -153,6 +161,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     # What AWS does with the resources of any type, so after all types.
     taken_names.install()
     replacements.install()
+    shared_namespaces.install(accounts.shares)
     security_groups.install()
     buckets.install()
     sizes.install()

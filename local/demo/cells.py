@@ -47,7 +47,7 @@ class CellsProof(Proof):
         return replace(
             result,
             cells=len(self.mesh.cells),
-            refused_without_share=self._issuing_refused and self._renewing_is_refused(),
+            refused_without_share=self._issuing_refused and self.renewing_is_refused(),
         )
 
     def stand_up(self) -> None:
@@ -60,19 +60,19 @@ class CellsProof(Proof):
             assembly = self.cdk.synth(self.path, self.folder / "before")
         for cell in makers:
             with self.stage.step(f"make deploy-cell CELL={cell}: it shares its CAs, and prints what comes next"):
-                self._write_authorities(self._deploy(assembly, cell))
+                self._write_authorities(self.deploy_cell(assembly, cell))
         with self.stage.step("What it printed is in the mesh file; the other cells have stacks now"):
             assembly = self.cdk.synth(self.path, self.folder / "assembly")
         with self.stage.step(f"Before {others[0]} accepts the share, its deploy is refused"):
             try:
-                self._deploy(assembly, others[0])
+                self.deploy_cell(assembly, others[0])
             except CdkFailed as error:
                 said = " ".join("\n".join(error.output).split())
                 self._issuing_refused = NOT_SHARED in said and SHARE_AGAIN in said
         for cell in others:
             self._accept(cell)
             with self.stage.step(f"{cell} accepts the shares, and make deploy-cell CELL={cell}"):
-                self._deploy(assembly, cell)
+                self.deploy_cell(assembly, cell)
         for caller, callee in self._crossed_by_dns():
             with self.stage.step(f"{callee}'s zone is associated with {caller}'s VPC"):
                 self._associate(caller, callee)
@@ -90,7 +90,7 @@ class CellsProof(Proof):
                     return False
         return True
 
-    def _deploy(self, assembly: Path, cell: str) -> str:
+    def deploy_cell(self, assembly: Path, cell: str) -> str:
         """Run what ``make deploy-cell`` runs; returns what it prints. Raises CdkFailed."""
         command = [sys.executable, "-m", "tools.deploy_cell", cell, "--mesh", str(self.path)]
         command += ["--cdk", f"{CDK} --no-notices --no-color --app {assembly}"]
@@ -140,7 +140,7 @@ class CellsProof(Proof):
         self._client(callee, "route53").create_vpc_association_authorization(**call)
         self._client(caller, "route53").associate_vpc_with_hosted_zone(**call)
 
-    def _renewing_is_refused(self) -> bool:
+    def renewing_is_refused(self) -> bool:
         """End the shares; whether each cell's next renewal is refused, and says who has to share again."""
         assert isinstance(self.running, RunningCells)
         refused = []

@@ -73,3 +73,9 @@ class SecretsManager:
                     raise IdentityMissing(secret_id, _TAKE_IT_BACK) from None
                 raise
         return CurrentValue(answer["VersionId"], answer.get("SecretString", ""))
+
+    def labelled_value(self, secret_id: str, label: str) -> str:
+        """See :meth:`meshcert.deploying.published_authorities.LabelledValues.labelled_value`."""
+        with aws_errors("secretsmanager:GetSecretValue", secret_id, carries_material=True):
+            answer = self._client.get_secret_value(SecretId=secret_id, VersionStage=label)
+        return str(answer.get("SecretString", ""))

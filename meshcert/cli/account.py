@@ -16,6 +16,7 @@ from meshcert import naming
 from meshcert.aws.audit_log import history
 from meshcert.aws.bundle_object import S3BundleObject
 from meshcert.aws.ecs.services import EcsServices
+from meshcert.aws.ecs.ways_past import AskedWaysPast
 from meshcert.aws.errors import aws_errors
 from meshcert.aws.functions.verify import VerifyFunction
 from meshcert.aws.private_ca import PrivateCa
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from botocore.credentials import ReadOnlyCredentials
 
+    from meshcert.aws.ecs.ways_past import WaysPast
     from meshcert.federation.ports import FetchNote, StoredBundle
     from meshcert.identity import DeclaredAtOnce
     from meshcert.lifecycle.audit import AuditEntry
@@ -125,6 +127,8 @@ class Account:
         has_list: Whether a CA, by its ARN, writes a revocation list.
         fetches: What is remembered of a foreign trust domain's bundle endpoint.
         own_bundle: The mesh's own SPIFFE bundle where partners fetch it.
+        ways_past: What reaches an attached service's application past its Envoy, by its place on ECS, the application's
+            port and the Cloud Map service in which callers find it; None is unknown.
         policy: The defaults and the environment's settings: the same as the renewal function's only if it was given the
             same ones.
     """
@@ -144,6 +148,7 @@ class Account:
     has_list: Callable[[str], bool] = lambda _authority: False
     fetches: Callable[[str], FetchNote | None] = lambda _trust_domain: None
     own_bundle: Callable[[], StoredBundle | None] = lambda: None
+    ways_past: Callable[[str, int, str], WaysPast | None] = lambda _place, _port, _registered_as: None
     files: Callable[[str, Collection[str]], Mapping[str, tuple[FileServed, ...]]] = lambda _service, _instances: {}
 
 
@@ -245,6 +250,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         own_bundle=lambda: S3BundleObject(
             client("s3"), naming.bundle_bucket(mesh, caller(), session.region_name)
         ).find(),
+        ways_past=AskedWaysPast(client),
         policy=policy,
     )
 

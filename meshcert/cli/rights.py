@@ -20,8 +20,9 @@ _ORDER = (*_ONE, "logs:FilterLogEvents", "sqs:GetQueueUrl", "sqs:SendMessage")
 READS = {
     "plan": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now",
     "status": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now; in a "
-    "mesh that publishes its SPIFFE bundle that, too (s3:GetObject on it, s3:ListBucket on its bucket). With "
-    "--recorded, or of more than 50 identities, two tables (dynamodb:Scan) and the bundles alone",
+    "mesh that publishes its SPIFFE bundle that, too (s3:GetObject on it, s3:ListBucket on its bucket); of attached "
+    "services that are STRICT what leads past their Envoys (ec2:DescribeSecurityGroups, servicediscovery:GetService). "
+    "With --recorded, or of more than 50 identities, two tables (dynamodb:Scan) and the bundles alone",
     "renew": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
     "rollback": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
     "compromised": "the same as status for NAME, and whether its CA writes a revocation list; writes one message into "

@@ -2,8 +2,8 @@
 The custom resources ``Custom::MeshcertIdentity``, ``…TrustBundle``, ``…ForeignBundle``, ``…Routes`` and ``…Settings``.
 
 CloudFormation waits up to an hour for an answer and rolls back on ``FAILED``, so every request is answered, and every
-reason says what to do next. In a fresh deploy, rights and certificates may take up to a minute to arrive; only this
-module waits for them.
+reason says what to do next. In a fresh deploy, rights and certificates may take up to a minute to arrive; only these
+requests wait for them.
 
 A request that Lambda repeats after CloudFormation has moved on is carried out again, because requests do not show their
 order. It may restore an outdated state; the next deploy corrects that.
@@ -13,53 +13,35 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from meshcert.deploying.existing_authorities import (
-    begins_with,
-    read_existing,
-    refuse_exchanged_root,
-    refuse_unshared,
-    require_fit,
-)
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
-from meshcert.deploying.named_lists import newly_named, refuse_unreadable, require_readable
-from meshcert.deploying.properties import read_identity, read_trust_bundle
+from meshcert.deploying.properties import read_identity
 from meshcert.deploying.published_roots import refuse_unpublished_root
 from meshcert.deploying.refused_changes import (
     known_row,
-    refuse_dropped_root,
     refuse_replaced_lists,
     refuse_replaced_names,
     refuse_replaced_root,
 )
 from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes, routes_id
 from meshcert.deploying.settings import SETTINGS_TYPE, read_settings, settings_id
+from meshcert.deploying.trust_bundles import deploy_bundle
 from meshcert.errors import (
-    AccessDenied,
     Fault,
     MeshcertError,
     NotReady,
     RequestInvalid,
 )
 from meshcert.identity import IssuerName
-from meshcert.publishing.export import ExportResult, Sources, export_identity
+from meshcert.publishing.export import ExportResult, export_identity
 from meshcert.publishing.replacement import certificate_declared
-from meshcert.publishing.trust_bundles import export_trust_bundle, has_been_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from meshcert.clock import Clock
-    from meshcert.deploying.existing_authorities import ExistingAuthorities
-    from meshcert.deploying.named_lists import ListBuckets
-    from meshcert.deploying.published_roots import PublishedRoots
-    from meshcert.deploying.routes import RouteRows
-    from meshcert.identity import Identity, IdentityTable
-    from meshcert.issuing.issuing_once import Issuing
-    from meshcert.publishing.declared_bundles import DeclaredBundle
-    from meshcert.publishing.ports import LookMarks, PublishedValues
+    from meshcert.deploying.deployment import Deployment
+    from meshcert.identity import Identity
 
     Event = Mapping[str, Any]
 
@@ -70,41 +52,6 @@ TRUST_BUNDLE_TYPE = "Custom::MeshcertTrustBundle"
 
 _ANSWER_BYTES = 4096
 _NOTHING_CREATED = "nothing-created"
-_Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """
-    Everything needed to carry out a request.
-
-    Args:
-        mesh: Name of the mesh that this function belongs to.
-        bundles: The CAs of each hierarchy's trust bundle, as the stacks declare them.
-        routes: The table ``routes``; it exists if a service of the mesh has a route table.
-        marks: The table ``lifecycle``, to request a look at an identity once its material is published.
-        issuing: Has certificates issued, for identities of AWS Private CA.
-        lists: Buckets of others with revocation lists.
-        authorities: CAs of the user's, which a deploy looks at before it has anything signed.
-        values: Reads current values, so that their older certificates do not replace newer ones.
-        foreign_bundles: Digest of the foreign bundles that the stacks declare from files.
-        published_roots: Those of the mesh's own bundle; None if it publishes none.
-        patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
-    """
-
-    mesh: str
-    sources: Sources
-    table: IdentityTable
-    marks: LookMarks
-    routes: RouteRows
-    bundles: Mapping[str, DeclaredBundle]
-    issuing: Issuing
-    authorities: ExistingAuthorities
-    lists: ListBuckets
-    values: PublishedValues
-    patience_s: float = 60.0
-    foreign_bundles: str = ""
-    published_roots: PublishedRoots | None = None
 
 
 def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str, Any]:
@@ -119,10 +66,12 @@ def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str,
         log: Where a person finds the log of this call: the log group and the request's id.
 
     Returns:
-        The answer's fields, at most 4,096 bytes as JSON. Never raises.
+        The answer's fields, at most 4,096 bytes as JSON. That of a success has a ``Reason`` if something needs a
+        person all the same. Never raises.
     """
     try:
-        physical_id, published = _carry_out(event, build())
+        deployment = build().for_one_request()
+        physical_id, published = _carry_out(event, deployment)
     except NotReady as error:
         return _failed(event, f"{error}. It did not heal in time: deploy again. Log: {log}")
     except MeshcertError as error:
@@ -131,7 +80,12 @@ def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str,
         logger.exception("a custom resource's request failed unexpectedly")
         return _failed(event, f"Unexpected {type(error).__name__}. Read the log, {log}, then deploy again")
     data = {"VersionId": published.version_id} if published else {}
-    return _body(event, "SUCCESS", physical_id) | {"Data": data}
+    body = _body(event, "SUCCESS", physical_id) | {"Data": data}
+    if not deployment.told:
+        return body
+    told = "; ".join(dict.fromkeys(deployment.told))
+    logger.warning("what is published of a CA stays: %s", told)
+    return _with_reason(body, f"What is published of a CA stays: {told}. Log: {log}")
 
 
 def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult | None]:
@@ -139,49 +93,28 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         return _forget(event, deployment), None
     properties = event.get("ResourceProperties", {})
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
-        published = _deploy_bundle(event, deployment)
+        published = deploy_bundle(event, deployment)
         return published.subject, published
     if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:
         foreign = read_foreign_bundle(properties, deployment.mesh, deployment.foreign_bundles)
-        published = _retry(deployment, lambda: publish_foreign_bundle(foreign, deployment.sources.vault))
+        published = deployment.retry(lambda: publish_foreign_bundle(foreign, deployment.sources.vault))
         return published.subject, published
     if event.get("ResourceType") == IDENTITY_TYPE:
         identity = read_identity(properties, deployment.mesh, _owner(event))
-        return identity.name, _retry(deployment, lambda: _deploy(identity, event, deployment))
+        return identity.name, deployment.retry(lambda: _deploy(identity, event, deployment))
     if event.get("ResourceType") == ROUTES_TYPE:
         routes = read_routes(properties, deployment.mesh, _owner(event))
-        _retry(deployment, lambda: deployment.routes.publish(routes))
+        deployment.retry(lambda: deployment.routes.publish(routes))
         return routes_id(routes.service), None
     if event.get("ResourceType") == SETTINGS_TYPE:
         settings = read_settings(properties, deployment.mesh, _owner(event))
-        _retry(deployment, lambda: deployment.routes.publish(settings))
+        deployment.retry(lambda: deployment.routes.publish(settings))
         for identity in properties["Identities"]:
             # Tasks that run have the settings of before: the lifecycle sees to them.
             _have_looked_at(identity, deployment)
         return settings.service, None
     fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
     raise RequestInvalid("custom resource", (fault,))
-
-
-def _deploy_bundle(event: Event, deployment: Deployment) -> ExportResult:
-    properties = event.get("ResourceProperties", {})
-    order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
-    refuse_dropped_root(order, event, deployment.table)
-    refuse_exchanged_root(order.hierarchy, event, deployment.table)
-    if wanted := read_existing(properties):
-        authorities, clock = deployment.authorities, deployment.sources.clock
-        is_new = begins_with(wanted, event, deployment.table)
-        try:
-            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock, is_new=is_new))
-        except AccessDenied as denied:
-            refuse_unshared(wanted, order.secret_id, denied)
-    lists = newly_named(order, event)
-    if lists and not _retry(deployment, lambda: has_been_current(order, deployment.sources)):
-        try:
-            _retry(deployment, lambda: require_readable(order, lists, deployment.lists))
-        except AccessDenied as denied:
-            refuse_unreadable(order, lists, denied)
-    return _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
 
 
 def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportResult:
@@ -233,26 +166,10 @@ def _forget(event: Event, deployment: Deployment) -> str:
     if event.get("ResourceType") in (ROUTES_TYPE, SETTINGS_TYPE):
         forget_routes(physical_id, _owner(event), deployment.routes)
     if event.get("ResourceType") == IDENTITY_TYPE and physical_id != _NOTHING_CREATED:
-        _retry(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
+        deployment.retry(lambda: deployment.table.forget(physical_id, _owner(event)))
         # A look at an identity that is no longer declared deletes what was remembered of it.
         _have_looked_at(physical_id, deployment)
     return physical_id
-
-
-def _retry(deployment: Deployment, step: Callable[[], _Result]) -> _Result:
-    """Repeat a step as long as its error may heal, with pauses that double up to eight seconds."""
-    clock: Clock = deployment.sources.clock
-    start, pause_s = clock.now(), 1.0
-    while True:
-        try:
-            return step()
-        except (NotReady, AccessDenied) as error:
-            waited_s = (clock.now() - start).total_seconds()
-            if waited_s + pause_s > deployment.patience_s:
-                raise
-            logger.info("waiting %.0f s: %s", pause_s, error)
-            clock.sleep(pause_s)
-            pause_s = min(pause_s * 2, 8.0)
 
 
 def _physical_id(event: Event) -> str:
@@ -277,7 +194,10 @@ def _owner(event: Event) -> str:
 
 def _failed(event: Event, reason: str) -> dict[str, Any]:
     logger.warning("answering FAILED: %s", reason)
-    body = _body(event, "FAILED", _physical_id(event))
+    return _with_reason(_body(event, "FAILED", _physical_id(event)), reason)
+
+
+def _with_reason(body: dict[str, Any], reason: str) -> dict[str, Any]:
     room = _ANSWER_BYTES - len(json.dumps(body | {"Reason": ""}))
     if len(json.dumps(reason)) > room:
         while len(json.dumps(reason)) > room - len(" ..."):

@@ -11,7 +11,8 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from meshcert.deploying.refused_changes import known_row
-from meshcert.errors import AuthorityUnfit, Fault, RequestInvalid, RootInUse
+from meshcert.errors import AuthorityUnfit, Fault, MeshcertError, RequestInvalid, RootInUse
+from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import (
     WantedAuthority,
     authority_faults,
@@ -21,7 +22,7 @@ from meshcert.issuing.existing_authority import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from meshcert.clock import Clock
     from meshcert.errors import AccessDenied
@@ -78,29 +79,40 @@ def read_existing(properties: Mapping[str, Any]) -> WantedAuthority | None:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", (fault,)) from None
 
 
-def begins_with(wanted: WantedAuthority, event: Mapping[str, Any], table: IdentityTable) -> bool:
+def begins_with(
+    wanted: WantedAuthority, event: Mapping[str, Any], table: IdentityTable, was_published: Callable[[], bool]
+) -> bool:
     """
-    Whether a trust bundle's request has a hierarchy begin with a CA.
+    Whether a trust bundle's request has a hierarchy begin with a CA, or with ACM renewing under it.
 
-    When CloudFormation takes back a refused update to another CA, the earlier one comes as if it were new; what it has
-    signed shows that it is not.
+    When CloudFormation takes back an update, refused or not, what was before it comes as if it were new; what the CA
+    has signed shows that it is not, or that its bundle was published.
+
+    Args:
+        was_published: Whether the bundle that is asked for is current, or was before the current one.
     """
     old = event.get("OldResourceProperties", {})
-    if (old.get("Existing") or {}).get("Arn") == wanted.arn:
+    before = old.get("Existing") or {}
+    is_same = before.get("Arn") == wanted.arn
+    if is_same and (not wanted.for_acm or before.get("ForAcm") == "true"):
         return False
     rows = (known_row(str(name), table) for name in old.get("Identities", ()))
-    return not any(row and row.root_certificate_authority_arn == wanted.arn for row in rows)
+    if any(
+        row
+        and row.root_certificate_authority_arn == wanted.arn
+        and (not wanted.for_acm or row.issuer is IssuerName.ACM)
+        for row in rows
+    ):
+        return False
+    return is_same or not was_published()
 
 
-def require_fit(
-    wanted: WantedAuthority, secret_id: str, authorities: ExistingAuthorities, clock: Clock, *, is_new: bool
-) -> None:
+def require_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAuthorities, clock: Clock) -> None:
     """
     Refuse a CA that cannot sign what the mesh file declares.
 
     Args:
         secret_id: ARN of a secret of the mesh, so it lies in the mesh's own account and region.
-        is_new: What :func:`begins_with` says; only then its end counts.
 
     Raises:
         AuthorityUnfit: With all faults.
@@ -109,10 +121,36 @@ def require_fit(
     region, account = secret_id.split(":")[3:5]
     # A CA of another region is not found here, and "not found" would not say why.
     faults = tuple(place_faults(wanted, region)) or tuple(
-        authority_faults(wanted, authorities.seen(wanted.arn), account, clock.now(), is_new=is_new)
+        authority_faults(wanted, authorities.seen(wanted.arn), account, clock.now())
     )
     if faults:
         raise AuthorityUnfit(f"the CA {wanted.arn}", faults)
+
+
+def still_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAuthorities, clock: Clock) -> Iterator[str]:
+    """
+    What is wrong by now with a CA that a hierarchy has begun with, or that nobody says; told, for it refuses nothing.
+
+    A deploy and its way back would else depend on what the CA's owner does meanwhile. What needs its signature fails by
+    itself. That the mesh file says something else of it than before is no doing of the owner's: a CA keeps its key and
+    its usage.
+
+    Args:
+        secret_id: As :func:`require_fit`.
+
+    Raises:
+        AuthorityUnfit: If it has another key or usage than the mesh file says.
+    """
+    account = secret_id.split(":")[4]
+    try:
+        seen = authorities.seen(wanted.arn)
+    except MeshcertError as error:
+        yield str(error)
+        return
+    faults = list(authority_faults(wanted, seen, account, clock.now(), is_new=False))
+    if unfit := tuple(fault for fault in faults if fault.place.endswith((".key_algorithm", ".usage"))):
+        raise AuthorityUnfit(f"the CA {wanted.arn}", unfit)
+    yield from (f"{fault.place}: {fault.problem}. {fault.remedy}" for fault in faults)
 
 
 def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenied) -> NoReturn:

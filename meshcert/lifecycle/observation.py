@@ -120,6 +120,8 @@ class Workload:
             platform's words: Envoy ended by itself, or a health check failed.
         excused: How instances of the newest rollout failed for other reasons: an image that cannot be pulled, no
             capacity, AWS unreachable or refusing, an application that ended by itself.
+        excused_code: Exit code of Envoy's container in the last of these (:mod:`meshcert.contract.exit_codes`); 0 if it
+            has none.
         refusal: Why no rollout of ours may begin, in the platform's words; empty if one may.
     """
 
@@ -130,6 +132,7 @@ class Workload:
     words: Words
     failures: tuple[str, ...] = ()
     excused: tuple[str, ...] = ()
+    excused_code: int = 0
     refusal: str = ""
 
     @property

@@ -16,7 +16,7 @@ from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
-from meshcert.mesh.network import Cell, Network
+from meshcert.mesh.network import NAMESPACE_ARN, NAMESPACE_ID, Cell, Network
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, Part
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
@@ -52,8 +52,10 @@ class About(Part):
     """Name of the mesh, at most 16 characters; stacks, secrets and roles carry it."""
     namespace: str = Field(examples=["mtls.svc.cluster.local"])
     """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
-    namespace_id: Annotated[str, Field(pattern=r"^(ns-[a-z0-9]{4,61})?$", examples=["ns-0123456789abcdef"])] = ""
-    """Id of a private DNS namespace of yours that has this name, in the VPC of `network.existing`; left out: made."""
+    namespace_id: Annotated[
+        str, Field(pattern=f"^({NAMESPACE_ID}|{NAMESPACE_ARN})?$", examples=["ns-0123456789abcdef"])
+    ] = ""
+    """Private DNS namespace of yours of this name: its id, or its ARN if another account shares it; left out: made."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     secrets_key: Annotated[
@@ -115,10 +117,12 @@ class Mesh(Part):
     _elsewhere: dict[str, DeclaredIdentity] = PrivateAttr(default_factory=dict)
     """Identities of other cells, whose names and hierarchies peers here have to know."""
 
-    _registrations: dict[str, tuple[str, RemoteNamespace]] = PrivateAttr(default_factory=dict)
-    """Where the virtual nodes of other cells are registered whose namespaces are asked by role."""
+    _registrations: dict[str, tuple[str, RemoteNamespace | None]] = PrivateAttr(default_factory=dict)
+    """Where the virtual nodes of other cells are registered whose namespaces are asked: here (None), or by role."""
 
-    def part(self, registrations: Mapping[str, tuple[str, RemoteNamespace]] | None = None, **fields: Any) -> Mesh:
+    def part(
+        self, registrations: Mapping[str, tuple[str, RemoteNamespace | None]] | None = None, **fields: Any
+    ) -> Mesh:
         """
         A mesh with some sections replaced, which still knows the names of the identities that it has no more.
 
@@ -146,6 +150,11 @@ class Mesh(Part):
     def http_name(self) -> str:
         """Cloud Map's HTTP name of the namespace, which its data API takes."""
         return self.about.http_name or self.namespace
+
+    @property
+    def namespace_owner(self) -> str:
+        """Account that owns the namespace, with which Cloud Map is asked; empty if it has no ARN in the file."""
+        return self.about.namespace_id.split(":")[4] if ":" in self.about.namespace_id else ""
 
     @property
     def cluster_name(self) -> str:
@@ -177,6 +186,18 @@ class Mesh(Part):
                 cluster = attached.cluster_name if attached else self.cluster_name
                 places[name] = f"{cluster}/{attached.service if attached else name}"
         return places
+
+    @cached_property
+    def strict_attached(self) -> dict[str, int]:
+        """Attached services, no jobs, all of whose listeners insist on TLS, each with its application's own port."""
+        return {
+            name: service.application.port
+            for name, service in self.services.items()
+            if service.attached and not service.is_job and service.application
+            if (node := self.virtual_nodes.get(service.virtual_node))
+            and node.listeners
+            and all(listener.tls and listener.tls.mode is TlsMode.STRICT for listener in node.listeners)
+        }
 
     def cloud_map_name(self, service: str) -> str:
         """
@@ -240,6 +261,11 @@ class Mesh(Part):
     def namespace_of(self, cell: str) -> str:
         """The Cloud Map namespace of a cell's services; of a mesh without cells, its own."""
         return self.cells[cell].namespace or self.namespace if cell in self.cells else self.namespace
+
+    def shared_namespace_of(self, cell: str) -> str:
+        """ARN of the namespace of a cell's services if the file names it so, the cell's or the mesh's; else empty."""
+        place, whole = self.cells[cell], self.about.namespace_id
+        return place.namespace_id or (whole if ":" in whole and self.namespace_of(cell) == self.namespace else "")
 
     def runner_of(self, virtual_node: str) -> str:
         """The service that runs a virtual node; empty if none does."""

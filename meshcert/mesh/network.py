@@ -13,6 +13,10 @@ from meshcert.mesh.services import Logs
 ADDRESSES = "10.0.0.0/16"
 """The address range of a network of the mesh's own, unless the file says another."""
 
+NAMESPACE_ID = r"ns-[a-z0-9]{4,61}"
+NAMESPACE_ARN = rf"arn:aws[a-z-]*:servicediscovery:[a-z0-9-]+:\d{{12}}:namespace/{NAMESPACE_ID}"
+"""What AWS Cloud Map gives a namespace: an id, and an ARN with its owner's account."""
+
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$", examples=["subnet-0123456789abcdef0"])]
 
 
@@ -82,7 +86,15 @@ class Cell(Part):
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", examples=["eu-west-1"])]
     """Its region."""
     namespace: str = Field(default="", examples=["frontend.yelb.internal"])
-    """Cloud Map namespace of its services. Left out: that of the mesh; no two cells that call each other share one."""
+    """Cloud Map namespace of its services; left out: the mesh's. Cells that talk share none but by `namespace_id`."""
+    namespace_id: Annotated[
+        str,
+        Field(
+            pattern=f"^({NAMESPACE_ARN})?$",
+            examples=["arn:aws:servicediscovery:eu-west-1:111122223333:namespace/ns-0123456789abcdef"],
+        ),
+    ] = ""
+    """ARN of a namespace of yours of that name, which its owner shares with this account by RAM; left out: made."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     network: Network | None = None

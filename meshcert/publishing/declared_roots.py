@@ -60,15 +60,17 @@ class DeclaredRoots:
         Raises:
             RootNotDeclared: If it is another one, or no certificate.
         """
-        declared = self._by_id.get(_id(certificate_authority_arn))
-        if declared is None:
+        if not self.is_declared(certificate_authority_arn):
             return
-        try:
-            found = root_digest(root)
-        except ValueError:
-            found = ""
-        if found != declared:
+        if not self.is_root_of(certificate_authority_arn, root):
             raise RootNotDeclared(certificate_authority_arn)
+
+    def is_root_of(self, certificate_authority_arn: str, certificate: str) -> bool:
+        """Whether a certificate, PEM, is that of the root that is declared for a CA of the user's."""
+        try:
+            return root_digest(certificate) == self._by_id.get(_id(certificate_authority_arn))
+        except ValueError:
+            return False
 
     def is_declared(self, certificate_authority_arn: str) -> bool:
         """Whether a CA is one of the user's."""

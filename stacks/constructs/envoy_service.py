@@ -22,11 +22,12 @@ from meshcert.mesh.stacks.shards import shards_of
 from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.policy_length import require_room_in_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
+from stacks.constructs.containers.registration import name_namespace_once
 from stacks.constructs.containers.task import TaskContainers
 from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.containers.volumes import reach_file_systems
 from stacks.constructs.refused_peers import count_refused_peers
-from stacks.constructs.rights import ecs_tasks
+from stacks.constructs.rights import MeshRights, ecs_tasks
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class EnvoyService(Construct):
             mesh,
             self._declared,
             surroundings.execution_role,
-            log_groups=[made.log_group_arn] if made else [],
+            log_groups=self._made_groups(made),
         )
         task = ecs.FargateTaskDefinition(
             self,
@@ -149,7 +150,7 @@ class EnvoyService(Construct):
             desired_count=None if self._declared.scaler else self._declared.desired_count,
             assign_public_ip=surroundings.placed.public_addresses,
             vpc_subnets=surroundings.placed.tasks,
-            security_groups=[self.group, *surroundings.groups.shared_by(self.proxy, Stack.of(self))],
+            security_groups=[self.group, *surroundings.groups.shared_by(construct_id, Stack.of(self))],
             min_healthy_percent=self._declared.minimum_healthy_percent,
             max_healthy_percent=self._declared.maximum_percent,
             # No rollback by ECS: its tasks would read the same secret version again (the label must move first).
@@ -163,6 +164,8 @@ class EnvoyService(Construct):
             health_check_grace_period=self._grace_period(),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
+        if self.service.cloud_map_service:
+            name_namespace_once(self.service.cloud_map_service)
         for key, value in self._declared.tags.items():
             Tags.of(self).add(key, value, include_resource_types=TAGGED)
         for identity in self.proxy.identities:
@@ -228,6 +231,16 @@ class EnvoyService(Construct):
         application = self._declared.application
         grace_s = application.health_check.grace_period_s if application else 0
         return Duration.seconds(grace_s) if grace_s > LONGEST_START_PERIOD_S else None
+
+    def _made_groups(self, made: logs.ILogGroup | None) -> list[str]:
+        """ARNs of the log groups that a deploy has made for its tasks."""
+        if made is None:
+            return []
+        mesh = self._surroundings.mesh
+        if mesh.shards and mesh.logs.existing:
+            # By its name: a shard that imported its ARN would hold it in the deploy that takes it away.
+            return [MeshRights(mesh.name).arn("logs", f"log-group:{naming.tasks_log_group(mesh.name)}:*")]
+        return [made.log_group_arn]
 
     def _task_role(self) -> iam.Role:
         """A role that reads its own identity, routes and its peers' trust bundles, and writes its acknowledgements."""

@@ -1,7 +1,8 @@
 """
-Rights on the parts of one mesh: every statement but one is limited by name, by prefix or by tag.
+Rights on the parts of one mesh: every statement but three is limited by name, by prefix or by tag.
 
-The one reads what is public of any ACM certificate in the account (``certificates_of_the_account``).
+One reads what is public of any ACM certificate in the account (``certificates_of_the_account``); two, of operators
+alone, see rules of security groups and names of Cloud Map services (``security_groups``, ``registrations``).
 
 A part's name comes from :mod:`meshcert.naming`, so a policy can name it before it exists, and without an import from
 another stack.
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 VIA_SECRETS_MANAGER = {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}
 """The condition on a key that only Secrets Manager uses it, on a role's behalf."""
+_WITHOUT_RESOURCE = {
+    "ecs:ListTasks": "ecs:ListTasks has no resource; the condition limits it to the clusters of the mesh's services.",
+    "ec2:DescribeSecurityGroups": "ec2:DescribeSecurityGroups has no resource; the condition limits it to the region.",
+}
+"""Why a statement may name every resource, by its action."""
 _OF_A_CLUSTER = re.compile(r":(service|task)/[^/]+/\*$")
 
 
@@ -40,18 +46,20 @@ class MeshRights:
         mesh: Its name.
         existing_authorities: ARNs of the CAs of the user's that sign for it.
         has_own_authorities: Whether a deploy makes CAs for it.
+        namespace_owner: Account that owns its Cloud Map namespace, if the file names that by its ARN; empty if not.
     """
 
     mesh: str
     existing_authorities: tuple[str, ...] = ()
     has_own_authorities: bool = True
+    namespace_owner: str = ""
 
     @classmethod
     def of(cls, mesh: Mesh) -> MeshRights:
         """For the parts of a mesh and the CAs that sign for it."""
         hierarchies = mesh.hierarchies.values()
         existing = tuple(each.existing.arn for each in hierarchies if each.existing)
-        return cls(mesh.name, existing, any(each.made for each in hierarchies))
+        return cls(mesh.name, existing, any(each.made for each in hierarchies), mesh.namespace_owner)
 
     @property
     def deploy_function_arn(self) -> str:
@@ -194,6 +202,22 @@ class MeshRights:
         statement.add_condition("ArnEquals", {"ecs:cluster": clusters if len(clusters) > 1 else clusters[0]})
         return (statement,)
 
+    def security_groups(self, sid: str) -> iam.PolicyStatement:
+        """A statement to see rules of security groups: a condition, since the action has no resource."""
+        statement = _allow(sid, ["ec2:DescribeSecurityGroups"], "*")
+        statement.add_condition("StringEquals", {"aws:RequestedRegion": Aws.REGION})
+        return statement
+
+    def registrations(self, sid: str) -> iam.PolicyStatement:
+        """A statement to see what Cloud Map services are called: Cloud Map makes up their ids."""
+        return _allow(sid, ["servicediscovery:GetService"], *self._registrations)
+
+    @property
+    def _registrations(self) -> tuple[str, ...]:
+        """All Cloud Map services of the account, and of that which owns the mesh's namespace."""
+        own = self.arn("servicediscovery", "service/*")
+        return (own, own.replace(Aws.ACCOUNT_ID, self.namespace_owner)) if self.namespace_owner else (own,)
+
     def function(self, sid: str, name: str) -> iam.PolicyStatement:
         """A statement to invoke one of the mesh's functions."""
         return _allow(
@@ -223,7 +247,9 @@ class MeshRights:
         statements = list(statements)
         policy = iam.Policy(role, "Rights", statements=statements, roles=[role])
         named = {resource for statement in statements for resource in statement.resources}
-        for resource, reason in self._wildcards().items():
+        granted = {action for statement in statements if "*" in statement.resources for action in statement.actions}
+        without = " ".join(reason for action, reason in _WITHOUT_RESOURCE.items() if action in granted)
+        for resource, reason in {**self._wildcards(), "*": without}.items():
             if resource in named:
                 accept(policy, f"AwsSolutions-IAM5[Resource::{_as_told(resource)}]", reason)
         for resource in sorted(each for each in named if _OF_A_CLUSTER.search(each)):
@@ -260,7 +286,9 @@ class MeshRights:
             self.arn("ssm", f"parameter/{naming.issuance_parameter(self.mesh, '*').removeprefix('/')}"): (
                 "The prefix is this mesh's own: CloudFormation alone writes these parameters."
             ),
-            "*": "ecs:ListTasks has no resource; the condition limits it to the clusters of the mesh's services.",
+            **dict.fromkeys(
+                self._registrations, "Cloud Map makes up ids of services; what is read is how tasks are registered."
+            ),
             self._audit: "The wildcard stands for the log group's streams.",
         }
 

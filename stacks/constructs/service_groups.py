@@ -10,14 +10,13 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, ONE_BY_ONE, callers, one_by_one
+from meshcert.mesh.edges.callers import ONE_BY_ONE, admission, callers, one_by_one, sharing
 from stacks.shards import parameter_value, scope_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcert.mesh import Mesh
-    from meshcert.proxy import ProxySettings
 
 _GROUP = "-group"
 
@@ -42,8 +41,9 @@ class ServiceGroups(Construct):
         self._known: dict[tuple[str, str], ec2.ISecurityGroup] = {}
         self._callers = callers(mesh)
         self._one_by_one = one_by_one(scope.node.try_get_context(ONE_BY_ONE))
+        self._sharing = sharing(mesh, self._one_by_one)
         # With shards always: this stack is updated before those whose tasks still have the group.
-        if mesh.shards or any(count > JOINED_FROM for count in self._callers.values()):
+        if mesh.shards or self._sharing:
             self._make_shared()
 
     def make_for_shards(self, services: Iterable[str]) -> None:
@@ -93,10 +93,9 @@ class ServiceGroups(Construct):
             )
         return self._known[place]
 
-    def shared_by(self, proxy: ProxySettings, stack: Stack) -> list[ec2.ISecurityGroup]:
+    def shared_by(self, service: str, stack: Stack) -> list[ec2.ISecurityGroup]:
         """The group that a service's tasks have besides its own: one, if it calls a service with many callers."""
-        callees = (self._mesh.service_of(backend.name) for backend in proxy.backends if self._mesh.is_run(backend.name))
-        return [self._shared_in(stack)] if any(self._callers[callee] > JOINED_FROM for callee in callees) else []
+        return [self._shared_in(stack)] if service in self._sharing else []
 
     def callers_of(self, callee: str, caller: str, stack: Stack) -> list[ec2.ISecurityGroup]:
         """
@@ -105,11 +104,11 @@ class ServiceGroups(Construct):
         Args:
             stack: The callee's.
         """
-        count = self._callers[callee]
-        own, attached = self.of(caller, stack), self._mesh.services[caller].attached
-        if attached or count <= JOINED_FROM or callee in self._one_by_one:
+        own = self.of(caller, stack)
+        if self._mesh.services[caller].attached:
             return [own]
-        return [self._shared_in(stack), *([] if count > MOST_ONE_BY_ONE else [own])]
+        admitted = admission(self._callers[callee], is_one_by_one=callee in self._one_by_one)
+        return [*([self._shared_in(stack)] if admitted.shared else []), *([own] if admitted.own else [])]
 
     def _make_shared(self) -> None:
         group = ec2.SecurityGroup(

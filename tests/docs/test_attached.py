@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from click.testing import CliRunner
 
-from evidence.fixtures.own_services import lines_of_app, lines_of_template
+from evidence.fixtures.own_services import JOB_TEMPLATE, TEMPLATE, lines_of_app, lines_of_template
+from meshcert import naming
 from meshcert.aws.ecs.strategies import REFUSED
 from meshcert.cli.__main__ import cli
 from meshcert.mesh.applications.attached import Attachment
 from tests.docs.pages import PAGES, ROOT, rows
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PAGE = "docs/attached.md"
 MESH = ROOT / "examples" / "own-cdk-app" / "mesh.yaml"
 MODULE = (ROOT / "examples" / "own-terraform" / "stock.tf").read_text()
-TEMPLATE = (ROOT / "examples" / "own-template" / "stock.yaml").read_text()
 
 
 def test_every_field_of_attached_is_on_the_page() -> None:
@@ -42,13 +46,14 @@ def test_every_deployment_that_is_left_to_its_owner_is_on_the_page() -> None:
     assert all(words.get(name, name) in table for name in REFUSED)
 
 
-def test_the_templates_lines_are_those_that_the_command_prints() -> None:
+@pytest.mark.parametrize(("service", "template"), [("stock", TEMPLATE), ("report", JOB_TEMPLATE)])
+def test_the_templates_lines_are_those_that_the_command_prints(service: str, template: Path) -> None:
     """At most 60 lines of at most 120 characters, between the marks."""
-    lines = lines_of_template()
-    printed = _sidecar("stock", "--cloudformation").splitlines()
+    lines = lines_of_template(template)
+    printed = _sidecar(service, "--cloudformation").splitlines()
 
     assert len(lines) <= 60
-    assert max(map(len, TEMPLATE.splitlines())) <= 120
+    assert max(map(len, template.read_text().splitlines())) <= 120
     assert sorted(line.strip() for line in lines) == sorted(line.strip() for line in printed if line[0] != "#")
 
 
@@ -57,7 +62,11 @@ def test_the_json_in_the_terraform_module_is_what_the_command_prints() -> None:
     (command,) = re.findall(r"^#   meshcert sidecar (.*)$", MODULE, re.MULTILINE)
     (document,) = re.findall(r"jsondecode\(<<-JSON\n(.*?)\n *JSON\n", MODULE, re.DOTALL)
 
-    assert json.loads(document) == json.loads(_sidecar(*shlex.split(command)))
+    printed = json.loads(_sidecar(*shlex.split(command)))
+
+    assert json.loads(document) == printed
+    parameters = [naming.sidecar_image("shop"), printed["registry_parameter"]]
+    assert re.findall(r'^data "aws_ssm_parameter" "\w+" { name = "(.*)" }$', MODULE, re.MULTILINE) == parameters
     assert max(map(len, MODULE.splitlines())) <= 120
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.audit import audit
+from evidence.fixtures.terminal import OperatorTerminal
 from local.cdk import CdkCli
 from local.demo.scene import GATEWAY, MUTUAL, TELLER
 from local.running_aws import LocalAws
@@ -29,7 +30,6 @@ from tests.e2e.demo_command import DemoCommand
 from tests.e2e.deploying import synthesised_once
 from tests.e2e.lived_mesh import LivedMesh
 from tests.e2e.shared_meshes import ON_A_FRESH_MESH, ON_PRIVATE_CA, ON_THE_DEMO
-from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.grants import Role
+from evidence.fixtures.grants import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 from rich.console import Console
 
+from evidence.fixtures.terminal import OperatorTerminal
 from local.cdk import ROOT
 from local.demo.proof import Proof, ProofResult
 from local.demo.stage import Stage
@@ -18,7 +19,6 @@ from local.running_aws import LocalAws
 from local.running_mesh import wait_until
 from meshcert import naming
 from tests.e2e.deploying import ThroughTheApi
-from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,6 +19,7 @@ from evidence.fixtures.account_at_home import (
     make_root_ca,
 )
 from evidence.fixtures.moving_mesh import DNS, PROVEN_WITHIN_S, SERVICES
+from evidence.fixtures.terminal import OperatorTerminal
 from local.cdk import app_context
 from local.demo.scene import ANSWER, GATEWAY, TELLER
 from local.gateway_client import Gateway
@@ -29,7 +30,6 @@ from local.ticking import Ticking
 from meshcert import naming
 from meshcert.lifecycle.policy import Policy
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
-from tests.e2e.terminal import OperatorTerminal
 from tests.stacks.synthesis import CONTEXT, ROOT
 from tools import verify_aws
 

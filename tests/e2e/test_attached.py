@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evidence.fixtures.attached_services import counts, join_and_leave, own_services
+from evidence.fixtures.grants import Grant, Role, SidecarRole, unused
 from evidence.fixtures.own_services import SERVICES
+from evidence.fixtures.terminal import OperatorTerminal
 from meshcert import naming
+from meshcert.contract import exit_codes
 from meshcert.mesh import load_mesh
-from tests.e2e.grants import Grant, Role, SidecarRole, unused
-from tests.e2e.terminal import OperatorTerminal
+from tests.e2e.attached_job import FAILS, IN_VAIN, REPORTS, ended_jobs
 from tools.aws_checks import attached
 from tools.aws_checks.account import Account
 from tools.aws_checks.deployment import Deployment
@@ -41,15 +43,21 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
 
     Both join while they are asked. Certificates are renewed, one goes bad and back, and the mesh file goes from
     PERMISSIVE to STRICT without a deployment of their owners; ``make verify-aws`` finds the sidecars as they are
-    printed, and the ways past them. What they take in rights is used. The benchmark ``attached`` does more of it.
+    printed, and the ways past them, and operators see the same. A job calls one of them meanwhile, and its exit code is
+    the task's. What all of them take in rights is used. The benchmark ``attached`` does more of it.
     """
     found: dict[tuple[str, str], tuple[Verdict, str]] = {}
+    jobs: dict[str, dict[str, int | None]] = {}
     granted: list[tuple[Role, set[Grant]]] = []
+    told: list[dict[str, Any]] = []
 
     def look() -> None:
+        own.deploy_job()
         found.update(verified(own))
+        jobs.update(ended_jobs(own))
+        operator = OperatorTerminal(own.aws, "shop", MESHCERT_MESH=str(own.file))
         granted.extend(taken(own))
-        assert OperatorTerminal(own.aws, "shop").run("status", "--json").document["identities"]
+        told.extend(operator.run("status", "--json").document["strict"])
 
     asked = join_and_leave(own, rotations=1, rolled_back=["stock"], say=print, when_strict=look)
 
@@ -62,19 +70,35 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
         verdict, said = found["strict-effective", name]
         assert verdict is Verdict.CONTRADICTED, said
         assert all(words in said for words in ("STRICT is not effective", "admits 172.16.0.0/16", "target group")), said
-    assert {role.owner for role, _ in granted} == {naming.RENEWAL_ROLE, naming.OPERATOR_ROLE, *SERVICES}
+    assert [each["service"] for each in told] == list(asked)
+    for each in told:
+        verdict, said = found["strict-effective", each["service"]]
+        assert each["effective"] is False, each
+        assert said == f"STRICT is not effective: {'; '.join(each['ways_past'])} to port {each['port']}"
+    assert found["sidecar-deployed", "report"][0] is Verdict.CONFIRMED, found["sidecar-deployed", "report"]
+    assert jobs == {
+        REPORTS: {"app": 0, "envoy": exit_codes.STOPPED},
+        FAILS: {"app": 1, "envoy": exit_codes.STOPPED},
+        IN_VAIN: {"app": None, "envoy": exit_codes.SETTINGS},
+    }
+    assert {role.owner for role, _ in granted} == {naming.RENEWAL_ROLE, naming.OPERATOR_ROLE, *SERVICES, "report"}
     left = {(role.owner, each.action) for role, held in granted for each in unused(held, role.decisions())}
-    # Operators ask where a deployment is under way (tests/e2e/test_rights.py).
-    assert left <= {(naming.OPERATOR_ROLE, "ecs:ListServiceDeployments")}
+    # Operators ask where a deployment is under way (tests/e2e/test_rights.py); jobs that outlast a poll look again.
+    longer = {("report", "secretsmanager:DescribeSecret"), ("report", "servicediscovery:DiscoverInstancesRevision")}
+    assert left <= {(naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"), *longer}
 
 
 def taken(own: OwnServices) -> Iterator[tuple[Role, set[Grant]]]:
     """All rights of the sidecars, and those that the lifecycle and operators have on these services and settings."""
-    about = (":service/own/", ":task/own/", f":table/{naming.routes_table('shop')}")
+    about = (":service/own/", ":task/own/", f":table/{naming.routes_table('shop')}", ":servicediscovery:")
     for owner in (naming.RENEWAL_ROLE, naming.OPERATOR_ROLE):
         role = Role(own.aws, "shop", owner)
-        yield role, {grant for grant in role.grants() if any(part in grant.resource for part in about)}
-    for name in SERVICES:
+        grants = role.grants()
+        yield (
+            role,
+            {each for each in grants if each.action.startswith("ec2:") or any(part in each.resource for part in about)},
+        )
+    for name in (*SERVICES, "report"):
         sidecar = SidecarRole(own.aws, "shop", name)
         assert sidecar.decisions()
         yield sidecar, sidecar.grants()

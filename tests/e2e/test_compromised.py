@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from evidence.fixtures.audit import actions, audit
+from evidence.fixtures.terminal import OperatorTerminal
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.policy import act_on
@@ -20,7 +21,6 @@ from meshcert.contract.staging_labels import CURRENT
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from tests.e2e.assemblies import synthesise
-from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

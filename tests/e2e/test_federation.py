@@ -16,6 +16,7 @@ from aws_cdk import App, Tags
 
 from evidence.fixtures.bundle_endpoint import served
 from evidence.fixtures.bundles import document
+from evidence.fixtures.grants import Role, unused
 from evidence.fixtures.pki import Hierarchy
 from local.cdk import app_context
 from local.running_aws import ACCOUNT, REGION, LocalAws
@@ -31,7 +32,6 @@ from stacks.identities import IdentitiesStack
 from stacks.pki import PkiStack
 from stacks.runtime import Platform
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
-from tests.e2e.grants import Role, unused
 from tests.stacks.synthesis import CONTEXT, ROOT
 from tools.aws_checks import federation
 from tools.aws_checks.account import Account

@@ -14,6 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from evidence.fixtures.audit import actions
+from evidence.fixtures.grants import Role, unused, used_by_lambda, used_with_routes
+from evidence.fixtures.terminal import NAME
 from local.demo.scene import ANSWER, GATEWAY, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
@@ -22,14 +24,12 @@ from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.contract.staging_labels import PREVIOUS, QUARANTINED
 from tests.e2e.conftest import IN_HASTE
-from tests.e2e.grants import Grant, Role, unused, used_by_lambda
-from tests.e2e.terminal import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evidence.fixtures.terminal import Ended
     from tests.e2e.conftest import PlayedDemo
-    from tests.e2e.terminal import Ended
 
 CLUSTER = naming.cluster("color")
 SERVICES = (GATEWAY, TELLER)
@@ -256,24 +256,13 @@ def test_what_the_last_looks_have_found_is_read_from_the_tables(told_from_tables
     assert all(one["looked_at"] and one["published"]["version"] for one in document["identities"])
 
 
-def _used_with_routes(demo: PlayedDemo, role: str) -> set[Grant]:
-    """
-    What the functions do where routes stand outside task definitions, which they do not here.
-
-    Every mesh has these rights: a deploy that takes the last routes out, and fails, has to bring them back.
-    """
-    table = f"arn:aws:dynamodb:{demo.aws.region}:{demo.aws.account}:table/{naming.routes_table('color')}"
-    actions = ("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem") if role == "export" else ()
-    return {Grant(action, table) for action in actions}
-
-
 @pytest.mark.usefixtures("leaked", "told_from_tables")
 @pytest.mark.parametrize("owner", ROLES)
 def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner: str) -> None:
     """Granted = used, action by action and resource by resource: what nobody needed would be a right too many."""
     role = Role(demo.aws, "color", owner)
 
-    elsewhere = used_by_lambda(role) | _used_with_routes(demo, owner)
+    elsewhere = used_by_lambda(role) | used_with_routes(role)
 
     assert set(unused(role.grants(), role.decisions())) == elsewhere
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evidence.fixtures.grants import Role, unused, used_by_lambda
 from meshcert import naming
-from tests.e2e.grants import Role, unused, used_by_lambda
 
 if TYPE_CHECKING:
     from tests.e2e.lived_mesh import LivedMesh

@@ -15,10 +15,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from evidence.fixtures.canary import search_texts, secrets_of
+from evidence.fixtures.grants import Role
 from local.demo.scene import GATEWAY, TELLER
 from meshcert import naming
 from meshcert.contract.staging_labels import CURRENT, PENDING, PREVIOUS
-from tests.e2e.grants import Role
 from tests.e2e.intruder import Intruder
 from tests.local.aws.refusals import denial_of, is_allowed
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.grants import Role
 from meshcert import naming
-from tests.e2e.grants import Role
 from tests.e2e.intruder import Intruder
 from tests.local.aws.hierarchies import end_entity_request
 from tests.local.aws.refusals import denial_of

@@ -14,6 +14,7 @@ from evidence.fixtures.serving import serving
 from lambdas.deploy import handler
 from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.errors import AwsUnavailable, RequestInvalid
+from meshcert.publishing.declared_roots import DeclaredRoots, roots_entry
 from tests.lambdas.invocation import Invocations
 from tests.meshcert.publishing.world import IDENTITY, ROOT, SECRET, TRUST
 
@@ -110,6 +111,18 @@ class TestCloudFormation:
         assert result == {"outcome": "FAILED"}
         assert "log stream stream-x, request request-y" in answers[0][1]["Reason"]
         assert run.metrics() == ["DeployFailed"]
+
+    def test_a_ca_that_gave_no_answer_is_counted(self, run: Invocations, world: World) -> None:
+        """The deploy succeeds with what is published, and the answer says why somebody should look."""
+        world.roots = DeclaredRoots(roots_entry(ROOT, world.hierarchy.root_pem))
+        assert world.ask("Create", TRUST)["Status"] == "SUCCESS"
+        world.authorities.unshared.add(ROOT)
+        with cloudformation() as (url, answers):
+            result = run.invoke(request(url, TRUST, "Custom::MeshcertTrustBundle"))
+
+        assert result == {"outcome": "SUCCESS"}
+        assert ROOT in answers[0][1]["Reason"]
+        assert run.metrics() == ["Deployed", "CaUnanswered"]
 
     def test_an_environment_that_is_wrong_is_answered(self, run: Invocations, monkeypatch: pytest.MonkeyPatch) -> None:
         """The reason names the variables."""

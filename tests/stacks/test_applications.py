@@ -108,6 +108,7 @@ def test_readiness_waits_for_a_command_that_says_so_and_envoy_outlasts_the_appli
 
     assert (check["Command"], check["Retries"], check["StartPeriod"]) == (["CMD", "/bin/check"], 2, 60)
     assert {"ContainerName": "application", "Condition": "HEALTHY"} in containers["readiness"]["DependsOn"]
+    assert containers["application"]["StartTimeout"] == 120  # without, ECS has readiness wait for hours
     assert (containers["application"]["StopTimeout"], containers["envoy"]["StopTimeout"]) == (90, 100)
     assert {"ContainerName": "application", "Condition": "START"} in _containers(templates, "redis")["readiness"][
         "DependsOn"

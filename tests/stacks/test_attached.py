@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from aws_cdk import App, Aws, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -21,7 +20,6 @@ from meshcert.mesh.checks.limits import resources
 from meshcert.proxy import ProxySettings
 from stacks.constructs.attached.sidecar import EnvoySidecar
 from stacks.constructs.containers.policy_length import require_room
-from tests.meshcert.mesh.job_mesh import mesh_with_a_job
 from tests.stacks.synthesis import ROOT, assemble
 
 if TYPE_CHECKING:
@@ -77,12 +75,12 @@ def test_its_resources_are_counted_as_the_stacks_have_them(stacks: dict[str, Tem
 
 
 def test_a_rule_that_two_services_with_one_security_group_need_is_there_once(stacks: dict[str, Template]) -> None:
-    """Of the same rule twice EC2 keeps one, and it goes with whichever service leaves first."""
+    """Of the same rule twice EC2 keeps one, and it goes with whichever service leaves first; the job has a second."""
     rules = [
         json.dumps({**each, "Description": ""}) for each in _of(stacks["services"], "AWS::EC2::SecurityGroupIngress")
     ]
 
-    assert sum(TASKS in rule for rule in rules) == 1
+    assert sum(TASKS in rule for rule in rules) == 2
     assert len(rules) == len(set(rules))
 
 
@@ -112,6 +110,49 @@ def test_its_policy_lets_it_read_its_own_and_no_other(stacks: dict[str, Template
     assert "stock" not in json.dumps(statements)
 
 
+def test_operators_alone_see_what_leads_past_envoys(stacks: dict[str, Template]) -> None:
+    """``stock`` is STRICT. Neither action has a narrower resource, and no task definition is shown."""
+    seeing = {"ec2:DescribeSecurityGroups", "servicediscovery:GetService"}
+    found = {
+        (role["Ref"], statement["Action"]): statement
+        for template in stacks.values()
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+        for policy in _of(template, kind)
+        for role in policy.get("Roles", [{"Ref": "somebody"}])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if {*_listed(statement["Action"])} & {*seeing, "ecs:DescribeTaskDefinition"}
+    }
+
+    assert {action for _, action in found} == seeing
+    assert all(role.startswith("Operator") for role, _ in found)
+    groups, registrations = (found[key] for key in sorted(found, key=lambda key: key[1]))
+    assert groups["Resource"] == "*"
+    assert groups["Condition"] == {"StringEquals": {"aws:RequestedRegion": {"Ref": "AWS::Region"}}}
+    assert json.dumps(registrations["Resource"]).endswith(':service/*"]]}')
+
+
+def test_an_attached_service_is_registered_in_a_namespace_that_another_account_shares(tmp_path: Path) -> None:
+    """By the namespace's ARN and without tags; operators see what services in it are called, the owner's as well."""
+    arn = "arn:aws:servicediscovery:us-west-1:444455556666:namespace/ns-0123456789abcdef"
+    file = tmp_path / "mesh.yaml"
+    file.write_text(FILE.read_text().replace("  namespace: shop", f"  namespace_id: {arn}\n  namespace: shop", 1))
+    assert load_mesh(file).about.namespace_id == arn
+    found = {
+        stack.stack_name.removeprefix("shop-"): stack.template["Resources"]
+        for stack in assemble(tmp_path / "out", mesh=str(file))
+    }
+
+    made = _of(found["services"], "AWS::ServiceDiscovery::Service")
+    assert {
+        (each["NamespaceId"], *each.keys() & {"Tags"}, *each["DnsConfig"].keys() & {"NamespaceId"}) for each in made
+    } == {(arn,)}
+    assert ":444455556666:service/*" in json.dumps(_of(found["renewal"], "AWS::IAM::Policy"))
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def test_a_policy_that_aws_would_refuse_is_told_before_the_deploy() -> None:
     """With what it takes and what there is room for; references count as what they become."""
     stack = Stack(App(), "own")
@@ -135,7 +176,7 @@ def test_its_row_has_the_settings_of_its_proxy(stacks: dict[str, Template]) -> N
     row = SettingsRow("routes", "orders")
     text = row.open(row.content(rows["orders"]["Document"], rows["orders"]["Version"]))
 
-    assert set(rows) == {"orders", "stock"}
+    assert set(rows) == {"orders", "report", "stock"}
     assert ProxySettings.from_json(text) == task_settings(MESH, "orders")
     assert rows["orders"]["Identities"] == ["orders"]
 
@@ -185,15 +226,10 @@ def test_the_construct_and_the_command_give_the_same_containers(own: Template) -
     assert list(made) == ["app", "envoy", "readiness"]
 
 
-def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(tmp_path: Path) -> None:
+def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(stacks: dict[str, Template]) -> None:
     """The lifecycle has no right on it, and its identity's row says that no service is waited for."""
-    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh_with_a_job()))
-    found = assemble(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
-    stacks = {each.stack_name.removeprefix("shop-"): each.template["Resources"] for each in found}
     services = stacks["services"]
-    counted = resources(load_mesh(tmp_path / "mesh.yaml"))
 
-    assert counted == {stack: len(stacks[stack]) for stack in counted}
     assert "report" in {each["Service"] for each in _of(services, "Custom::MeshcertSettings")}
     policies = [json.dumps(each["ManagedPolicyName"]) for each in _of(services, "AWS::IAM::ManagedPolicy")]
     assert [name for name in policies if "report" in name] != []
@@ -207,8 +243,6 @@ def test_a_job_gets_a_policy_and_its_settings_and_no_discovery(tmp_path: Path) -
 
 def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path) -> None:
     """Envoy does not keep the task; a container that would is refused."""
-    path = tmp_path / "mesh.yaml"
-    path.write_text(yaml.safe_dump(mesh_with_a_job()))
     app = App(outdir=str(tmp_path / "out"))
     stack = Stack(app, "own")
 
@@ -217,7 +251,7 @@ def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path
         application = task.add_container(
             "app", image=ecs.ContainerImage.from_registry("job"), essential=essential, memory_reservation_mib=1
         )
-        EnvoySidecar(task, "Sidecar", task=task, mesh=str(path), service="report", application=application)
+        EnvoySidecar(task, "Sidecar", task=task, mesh=str(FILE), service="report", application=application)
 
     job("nightly-report", essential=True)
     with pytest.raises(MeshInvalid, match="container app is not essential"):

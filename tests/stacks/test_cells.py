@@ -12,14 +12,27 @@ from aws_cdk.assertions import Template
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.mesh.cells.slices import LONGEST_TRUST, RemoteCallers, in_cell
+from meshcert.mesh.cells.slices import RemoteCallers, in_cell
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST
 from meshcert.publishing.declared_bundles import listed_elsewhere, read_bundles
 from stacks.cells import add_cell
 from stacks.constructs.containers.task_rights import task_rights
 from stacks.constructs.crossings import discovery_role
 from stacks.constructs.network import placement
 from stacks.runtime import Platform
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, LIST, LISTED, SHARED, mesh, text
+from tests.meshcert.mesh.cells.yelb import (
+    AUTHORITIES,
+    BACKEND,
+    DEPLOYED,
+    FRONTEND,
+    IN_ONE_NAMESPACE,
+    LIST,
+    LISTED,
+    SHARED,
+    SHARED_NAMESPACE,
+    mesh,
+    text,
+)
 from tests.stacks.synthesis import CONTEXT
 from tools import deploy_diff
 
@@ -261,6 +274,32 @@ def test_the_deploy_function_knows_which_lists_the_file_names(listed: Stacks) ->
     flat = text_of_bundles if isinstance(text_of_bundles, str) else "".join(map(str, text_of_bundles["Fn::Join"][1]))
 
     assert read_bundles(flat)["inner"].listed == {listed_elsewhere(AUTHORITIES["inner"], [LIST])}
+
+
+def test_services_are_made_in_a_namespace_that_another_account_shares(folder: Path) -> None:
+    """By its ARN, without tags, not even a stack's; callers ask with their own rights, and no role is assumed."""
+    file = folder / "one-namespace.yaml"
+    file.write_bytes(text(*DEPLOYED, *IN_ONE_NAMESPACE))
+    services = _synthesised(folder, file, "one-namespace")["yelb-backend-services"]
+
+    made = resources(services, "AWS::ServiceDiscovery::Service")
+    named = [(each["Name"], each["NamespaceId"], {"NamespaceId"} & each["DnsConfig"].keys()) for each in made]
+    # There CloudFormation takes an id alone.
+    assert sorted(named) == [(name, SHARED_NAMESPACE, set()) for name in ("appserver", "postgres", "redis")]
+    assert not any("Tags" in each for each in made)
+    assert services.tags == {}
+    assert resources(services, "AWS::ECS::Service")[0]["Tags"]
+    assert not resources(services, "AWS::ServiceDiscovery::PrivateDnsNamespace")
+    assert "cells.discovery" not in json.dumps(services.template)
+    frontend = in_cell(mesh(*DEPLOYED, *IN_ONE_NAMESPACE), "frontend")
+    ui = proxy_settings(frontend, "ui")
+    (right,) = [
+        each.to_statement_json()
+        for each in task_rights(frontend, "ui", ui, authorities={}, key_arn="k")
+        if each.sid == "FindItsBackends"
+    ]
+    names = {"servicediscovery:NamespaceName": "yelb.internal", "servicediscovery:ServiceName": ["appserver"]}
+    assert right["Condition"] == {"StringEquals": names}
 
 
 def test_a_call_from_another_cell_is_let_in_by_its_network(stacks: Stacks) -> None:

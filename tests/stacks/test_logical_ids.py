@@ -61,7 +61,7 @@ def test_parameters_of_names_that_are_alike_are_two() -> None:
 
     values = [parameter_value(stack, name) for name in (*names, *reversed(names))]
 
-    elements = [each for each in stack.node.find_all() if CfnElement.is_cfn_element(each)]
+    elements: list[Any] = [each for each in stack.node.find_all() if CfnElement.is_cfn_element(each)]
     ids = [str(stack.resolve(each.logical_id)) for each in elements]
     assert values[:3] == values[:2:-1]
     assert (len(ids), len(set(ids))) == (3, 3)

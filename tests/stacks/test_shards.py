@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from aws_cdk import CfnWaitConditionHandle, Stack
+from aws_cdk import App, CfnWaitConditionHandle, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Template
 from constructs import Construct
 
+from app import build
 from meshcert.mesh import Mesh
-from meshcert.mesh.stacks.shards import shards_of, stack_of
+from meshcert.mesh.stacks.shards import MOVES_ASKED, shards_of, stack_of
 from stacks.constructs.service_groups import ServiceGroups
 from stacks.shards import scope_of_part
 from tests.meshcert.mesh.mesh_slips import changed
-from tests.stacks.synthesis import Templates, assemble, synthesise
+from tests.stacks.synthesis import CONTEXT, Templates, assemble, synthesise
+from tools.refused_moves import Made
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,6 +171,114 @@ def test_the_parameter_of_a_group_is_no_group_of_another_service() -> None:
 
     told = {each["Properties"]["Name"] for each in template if each["Type"] == "AWS::SSM::Parameter"}
     assert told >= {"/meshcert/color/group/ledger", "/meshcert/color/group/ledger-group"}
+
+
+ALIKE = ["pay", "pay-in", "payin", "pa-yin", "pay-group", "pay-routes", "pay-parameter", "group", "callers", "shared"]
+PHYSICAL = {
+    "AWS::IAM::Role": "RoleName",
+    "AWS::ECS::Service": "ServiceName",
+    "AWS::ECS::TaskDefinition": "Family",
+    "AWS::SSM::Parameter": "Name",
+    "Custom::MeshcertIdentity": "Identity",
+}
+"""Resources with a name that no other of the mesh may have, and the property that says it."""
+
+
+def test_names_that_begin_or_read_alike_meet_nowhere(tmp_path: Path) -> None:
+    """Whatever services, identities and shards are called, no two share a logical id, an export or a name in AWS."""
+    values = yaml.safe_load(changed())
+    del values["services"]["colorgateway"]["load_balancer"]
+    (backend,) = values["virtual_gateways"]["colorgateway"]["backends"]
+    for name in ALIKE:
+        for section in ("identities", "virtual_nodes", "services"):
+            values[section][name] = _renamed(values[section]["colorteller"], name)
+        values["virtual_gateways"]["colorgateway"]["backends"].append(_renamed(backend, name))
+        values["services"][name]["application"] = values["services"]["colorteller"]["application"]
+    values["shards"] = {"pay": ["pay*", "pa-yin"], "pay-in": ["colorteller", "group"], "payin": ["callers", "shared"]}
+    file = tmp_path / "mesh.yaml"
+    file.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    # The CDK refuses a logical id that is taken, in the sections of a template likewise.
+    templates = synthesise(tmp_path / "out", mesh=str(file))
+
+    named = [(each.type, each.properties.get(PHYSICAL[each.type])) for each in templates.resources(*PHYSICAL)]
+    names = [(kind, json.dumps(name)) for kind, name in named if name]
+    exports = [
+        json.dumps(output["Export"]["Name"])
+        for template in templates.by_stack.values()
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    assert [name for name, count in Counter(exports).items() if count > 1] == []
+    made = Made.of(templates.by_stack["services"], frozenset(), None, templates.by_stack)
+    assert made.admitted == {(callee, "colorgateway") for callee in [*ALIKE, "colorteller"]}
+    assert made.homes == {
+        (kind, name): stack_of(kind, values["shards"], name)
+        for kind in ("services", "identities")
+        for name in [*ALIKE, "colorteller", "colorgateway"]
+    }
+
+
+def test_a_change_in_a_shard_takes_no_export_away(sharded: Templates, tmp_path: Path) -> None:
+    """The stack that exports is deployed first, and CloudFormation keeps an export that a shard still imports."""
+    secrets = {"TOKEN": "arn:aws:secretsmanager:us-west-1:111122223333:secret:token-AbCdEf"}
+    balancer = {"scheme": "internet-facing", "clients": [{"cidr": "0.0.0.0/0"}]}
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(
+        changed(
+            ("shards", {"back": ["color*"]}),
+            ("services.colorteller.application.secrets", secrets),
+            ("services.colorgateway.load_balancer", balancer),
+        )
+    )
+
+    other = synthesise(tmp_path / "out", mesh=str(file))
+
+    imported = {value for each in (sharded, other) for value in _imported(each)}
+    for each in (sharded, other):
+        exported = {
+            output["Export"]["Name"]
+            for template in each.by_stack.values()
+            for output in template.get("Outputs", {}).values()
+            if "Export" in output
+        }
+        assert imported - exported == set()
+
+
+def test_whoever_deploys_past_the_questions_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, of shards alone, and not by ``make deploy``: a synthesis cannot ask AWS what is deployed."""
+    monkeypatch.setattr("app.add_stacks", lambda *_: None)
+    file, told = tmp_path / "mesh.yaml", []
+
+    for shards, context in (({}, {}), (SHARDS, {MOVES_ASKED: "true"}), (SHARDS, {})):
+        file.write_bytes(changed(("shards", shards)))
+        build(App(context={**CONTEXT, "mesh": str(file), **context}))
+        told.append(capsys.readouterr().err)
+
+    assert told[:2] == ["", ""]
+    assert told[2].startswith("color has shards: deploy it with make deploy, which refuses")
+    assert told[2].count("\n") == 1
+
+
+def _renamed(part: object, name: str) -> Any:
+    """A part of the example's mesh file for another service than the teller."""
+    text = json.dumps(part).replace("colorteller.mtls", f"{name}.mtls")
+    for key in ("identity", "virtual_node"):
+        text = text.replace(f'"{key}": "colorteller"', f'"{key}": "{name}"')
+    return json.loads(text)
+
+
+def _imported(templates: Templates) -> set[str]:
+    """What the stacks of shards import."""
+    return {
+        value
+        for stack, template in templates.by_stack.items()
+        for value in json.dumps(template["Resources"]).split('"')
+        if value.startswith("color-") and ":ExportsOutput" in value and stack.partition("-")[2]
+    }
 
 
 def _mesh_of(*services: str) -> Mesh:

@@ -40,6 +40,15 @@ def test_ways_out_stand_first_and_ways_in_open_last(templates: Templates) -> Non
     assert sum(each["StopTimeout"] for each in containers.values()) <= 120
 
 
+def test_whoever_waits_for_envoy_does_not_wait_for_hours(templates: Templates) -> None:
+    """ECS's scheduler leaves a task alone until all of its containers have started; Fargate takes 120 s at most."""
+    for containers in (_containers(templates, name) for name in ("colorteller", "colorgateway")):
+        awaited = {
+            name for each in containers.values() for name, condition in _needs(each).items() if condition != "START"
+        }
+        assert all(containers[name]["StartTimeout"] == 120 for name in awaited)
+
+
 def test_no_container_waits_for_the_health_of_one_that_waits_for_the_application(templates: Templates) -> None:
     """Envoy's check must not look at the application, which starts after it; readiness runs no Python for its own."""
     containers = _containers(templates, "colorteller")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.cdk import ROOT
+from meshcert.aws.ecs.ways_past import WaysPast
 from meshcert.mesh import load_mesh, sidecar
 from meshcert.mesh.rendering.sidecar import container_definition, dependencies
 from tests.tools.judgements import NO, YES, assert_judged
@@ -20,7 +21,6 @@ from tools.aws_checks.attached import (
     ANY_IMAGE,
     RolloutSeen,
     SidecarSeen,
-    WaysPast,
     judge_rollout,
     judge_sidecar,
     judge_ways_past,
@@ -28,11 +28,12 @@ from tools.aws_checks.attached import (
 from tools.aws_checks.deployment import Deployment
 from tools.aws_checks.granted import grants
 from tools.aws_checks.services import judge_deployments
+from tools.aws_checks.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tools.aws_checks.verdicts import Finding, Verdict
+    from tools.aws_checks.verdicts import Finding
 
 MESH = load_mesh(ROOT / "examples" / "own-cdk-app" / "mesh.yaml")
 FOUND = sidecar(MESH, "orders")
@@ -66,6 +67,11 @@ def without_tmpfs(definition: dict[str, Any]) -> None:
     del definition["containerDefinitions"][0]["linuxParameters"]["tmpfs"]
 
 
+def role_of_yours(definition: dict[str, Any]) -> None:
+    """As ECS tells it."""
+    definition["taskRoleArn"] = "arn:aws:iam::111122223333:role/shop/orders"
+
+
 def another_row(definition: dict[str, Any]) -> None:
     """Of another mesh, or of a meshcert that named it otherwise."""
     definition["containerDefinitions"][0]["environment"][0]["value"] = "dynamodb://table/settings/other"
@@ -79,6 +85,8 @@ def another_row(definition: dict[str, Any]) -> None:
         (seen(lambda it: it.update(networkMode="host")), NO, ("network mode host", "awsvpc")),
         (seen(lambda it: it.pop("networkMode")), NO, ("network mode bridge", "awsvpc")),
         (seen(lambda it: it.pop("taskRoleArn")), NO, ("no task role",)),
+        (replace(seen(role_of_yours), task_role="shop/orders"), YES, ("as printed",)),
+        (replace(seen(role_of_yours), task_role="orders"), NO, ("task role shop/orders, not orders",)),
         (seen(lambda it: it["containerDefinitions"].pop(1)), NO, ("no container readiness", "meshcert sidecar orders")),
         (seen(lambda it: it["containerDefinitions"].pop()), NO, ("no container app",)),
         (seen(lambda it: it["containerDefinitions"][-1].pop("dependsOn")), NO, ("app.dependsOn",)),
@@ -87,7 +95,17 @@ def another_row(definition: dict[str, Any]) -> None:
         (seen(another_row), NO, ("envoy.environment",)),
     ],
     ids=[
-        *("as printed", "bridge", "host", "the default mode", "no role", "no readiness", "no application"),
+        *(
+            "as printed",
+            "bridge",
+            "host",
+            "the default mode",
+            "no role",
+            "the role",
+            "another role",
+            "no readiness",
+            "no application",
+        ),
         *("application before Envoy", "an older sidecar", "no tmpfs", "another row"),
     ],
 )
@@ -135,75 +153,39 @@ def test_a_circuit_breaker_of_yours_is_your_own_affair() -> None:
     assert_judged(judge_deployments(service), YES, "2 of 2 tasks")
 
 
-def rule(protocol: str, ports: tuple[int, int] | None, **sources: Any) -> dict[str, Any]:
-    """A rule of a security group as EC2 describes it."""
-    return {
-        "IpProtocol": protocol,
-        **(dict(zip(("FromPort", "ToPort"), ports, strict=True)) if ports else {}),
-        **sources,
-    }
-
-
-MESH_RULE = rule("tcp", (9443, 9443), UserIdGroupPairs=[{"GroupId": "sg-edge"}])
-PRIMARY: dict[str, Any] = {"status": "PRIMARY"}
-CLOSED = WaysPast(
+WAYS = WaysPast(
     PORT,
     "orders",
-    {"serviceRegistries": [{"registryArn": "arn/srv-1"}], "deployments": [PRIMARY]},
-    as_deployed(),
-    [{"GroupId": "sg-1", "IpPermissions": [MESH_RULE]}],
-    {"arn/srv-1": "orders"},
+    {
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+        "deployments": [{"status": "PRIMARY"}],
+    },
+    {},
+    [],
+    {},
 )
-
-
-def admitting(*rules: dict[str, Any]) -> WaysPast:
-    """With more rules at the tasks' group."""
-    return replace(CLOSED, groups=[{"GroupId": "sg-1", "IpPermissions": [MESH_RULE, *rules]}])
-
-
-def with_service(**fields: Any) -> WaysPast:
-    """With other fields of the ECS service."""
-    return replace(CLOSED, service={**CLOSED.service, **fields})
+BALANCED = {**WAYS.service, "loadBalancers": [{"containerPort": PORT, "targetGroupArn": "tg/old"}]}
+CONNECTED = {"status": "PRIMARY", "serviceConnectConfiguration": {"services": [{"portName": "web"}]}}
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("found", "verdict", "words"),
     [
-        (admitting(rule("tcp", (8000, 9000), IpRanges=[{"CidrIp": "10.0.0.0/8"}])), "sg-1 admits 10.0.0.0/8"),
-        (admitting(rule("-1", None, UserIdGroupPairs=[{"GroupId": "sg-9"}])), "sg-1 admits sg-9"),
-        (admitting(rule("tcp", (PORT, PORT), Ipv6Ranges=[{"CidrIpv6": "::/0"}])), "sg-1 admits ::/0"),
-        (admitting(rule("tcp", (PORT, PORT), PrefixListIds=[{"PrefixListId": "pl-1"}])), "sg-1 admits pl-1"),
-        (with_service(loadBalancers=[{"containerPort": PORT, "targetGroupArn": "tg/old"}]), "target group tg/old"),
+        (WAYS, YES, (f"nothing reaches port {PORT}",)),
+        (replace(WAYS, service=BALANCED), NO, ("STRICT is not effective", "target group tg/old", f"port {PORT}")),
         (
-            with_service(serviceRegistries=[{"registryArn": "arn/srv-1", "containerPort": PORT}]),
-            "Cloud Map service orders",
-        ),
-        (replace(CLOSED, registries={"arn/srv-1": "orders-plain"}), "Cloud Map service orders-plain"),
-        (
-            with_service(deployments=[{**PRIMARY, "serviceConnectConfiguration": {"services": [{"portName": "web"}]}}]),
-            "Service Connect's web",
+            replace(WAYS, service={**WAYS.service, "deployments": [CONNECTED]}, definition=None),
+            Verdict.UNDECIDED,
+            ("Service Connect's web", "ecs:DescribeTaskDefinition"),
         ),
     ],
-    ids=["range", "every protocol", "IPv6", "prefix list", "target group", "port in Cloud Map", "name", "Connect"],
+    ids=["none", "one", "one that may be"],
 )
-def test_strict_is_not_effective_while_anything_reaches_the_application_itself(found: WaysPast, words: str) -> None:
-    """Envoy's port takes mutual TLS alone, and whoever knows the application's goes past it."""
-    assert_judged(judge_ways_past(found), NO, "STRICT is not effective", words, f"port {PORT}")
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        CLOSED,
-        admitting(rule("udp", (PORT, PORT), IpRanges=[{"CidrIp": "0.0.0.0/0"}])),
-        admitting(rule("icmp", (-1, -1), IpRanges=[{"CidrIp": "0.0.0.0/0"}])),
-        with_service(loadBalancers=[{"containerPort": 9443, "targetGroupArn": "tg/mesh"}]),
-    ],
-    ids=["the mesh's rules", "UDP", "ping", "Envoy's target group"],
-)
-def test_strict_is_effective_when_nothing_does(found: WaysPast) -> None:
-    """Rules for Envoy's port are the mesh's own."""
-    assert_judged(judge_ways_past(found), YES, f"nothing reaches port {PORT}")
+def test_strict_is_effective_when_nothing_reaches_the_application_itself(
+    found: WaysPast, verdict: Verdict, words: tuple[str, ...]
+) -> None:
+    """What there may be: tests/meshcert/aws/test_ways_past.py."""
+    assert_judged(judge_ways_past(found), verdict, *words)
 
 
 class TheirAccount:
@@ -284,10 +266,10 @@ def test_the_tmpfs_is_that_of_the_sidecar_and_tasks_are_those_of_your_cluster() 
 
 def test_every_call_that_a_check_makes_is_listed() -> None:
     """Another would end the command in the one account whose mesh file needs it."""
-    folder = ROOT / "tools" / "aws_checks"
+    files = [*(ROOT / "tools" / "aws_checks").glob("*.py"), ROOT / "meshcert" / "aws" / "ecs" / "ways_past.py"]
     asked = {
         call.args[0].value
-        for path in folder.glob("*.py")
+        for path in files
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant)
         if getattr(call.func, "attr", getattr(call.func, "id", "")) == "read"

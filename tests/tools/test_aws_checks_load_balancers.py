@@ -13,8 +13,8 @@ from tools.aws_checks.load_balancers import (
     TargetGroupSeen,
     judge_balancer_subnet,
     judge_target_group,
+    ways_to_some,
 )
-from tools.aws_checks.network import ways_to_some
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.meshcert.mesh.mesh_slips import changed
 from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools import first_deploy, verify_aws
 from tools.aws_checks.cluster import ClusterSeen, judge_cluster
+from tools.aws_checks.endpoint_groups import shut_endpoints
 from tools.aws_checks.namespace import NamespaceSeen, judge_namespace
 from tools.aws_checks.network import (
     NEEDED,
@@ -31,14 +33,14 @@ if TYPE_CHECKING:
     from local.running_aws import LocalAws
     from tools.aws_checks.verdicts import Verdict
 
-RANGE = "172.16.0.0/16"
+RANGE, SUBNETS = "172.16.0.0/16", "172.16.1.0/24"
 RESOLVING = {"enableDnsSupport": True, "enableDnsHostnames": True}
 VPC = VpcSeen(frozenset({RANGE}), frozenset({RANGE}), RESOLVING)
 SUBNET = SubnetSeen(
     "vpc-1",
     "us-west-1a",
     public_addresses=False,
-    subnet={"VpcId": "vpc-1", "AvailabilityZone": "us-west-1a", "AvailableIpAddressCount": 200},
+    subnet={"VpcId": "vpc-1", "AvailabilityZone": "us-west-1a", "AvailableIpAddressCount": 200, "CidrBlock": SUBNETS},
     way_out="nat-1",
     endpoints=frozenset(),
 )
@@ -82,8 +84,21 @@ NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local",
         (replace(NAMED, known_as="a.local-1"), NO, ("Write http_name: a.local-1",)),
         (replace(NAMED, vpcs=frozenset({"vpc-2"})), NO, ("resolve in vpc-2", "a namespace of vpc-1")),
         (replace(NAMED, vpcs=None), YES, ("a.local",)),
+        (replace(NAMED, vpcs=None, owner="1"), YES, ("a.local", "of account 1")),
+        (replace(NAMED, kind="", owner="1"), NO, ("account 1 does not share it", "Have 1 share it: aws ram create")),
+        (replace(NAMED, owner="1", taken=("b", "c")), NO, ("services b, c in it", "Rename them")),
     ],
-    ids=["as it should be", "no DNS", "another name", "another HTTP name", "another VPC", "VPCs not known"],
+    ids=[
+        "as it should be",
+        "no DNS",
+        "another name",
+        "another HTTP name",
+        "another VPC",
+        "VPCs not known",
+        "shared",
+        "not shared",
+        "names that are taken",
+    ],
 )
 def test_a_namespace_has_the_names_that_callers_ask_for(
     seen: NamespaceSeen, verdict: Verdict, words: tuple[str, ...]
@@ -102,6 +117,8 @@ def subnet(**changes: Any) -> SubnetSeen:
     [
         (SUBNET, YES, ("nat-1",)),
         (replace(SUBNET, way_out="tgw-1"), YES, ("tgw-1",)),
+        (replace(SUBNET, shut={"logs": "sg-1"}), NO, ("admit 172.16.1.0/24 over HTTPS (443)", "logs (sg-1)")),
+        (replace(SUBNET, shut={"kms": "sg-1"}), YES, ("nat-1",)),
         (replace(SUBNET, way_out="igw-1", public_addresses=True), YES, ("igw-1",)),
         (replace(SUBNET, way_out="", endpoints=frozenset(NEEDED)), YES, ("endpoints",)),
         (replace(SUBNET, way_out="igw-1"), NO, ("public_addresses: true",)),
@@ -134,6 +151,8 @@ def subnet(**changes: Any) -> SubnetSeen:
     ids=[
         "NAT gateway",
         "transit gateway",
+        "an endpoint shuts it out",
+        "another endpoint shuts it out",
         "public, with addresses",
         "endpoints",
         "public, without addresses",
@@ -234,6 +253,69 @@ def test_a_service_is_reached_if_any_endpoint_leads_there(endpoints: list[dict[s
     reached, missed = by_endpoints([*endpoints, of_a_resource], "rtb-1")
 
     assert ("s3" in reached, missed.get("s3", "")) == (not why, why)
+
+
+ENDPOINT = INTERFACE | {"Groups": [{"GroupId": "sg-1"}, {"GroupId": "sg-2"}]}
+HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+
+
+def admitting(rule: dict[str, Any]) -> list[dict[str, Any]]:
+    """The endpoint's two groups, of which one has a rule."""
+    return [{"GroupId": "sg-1", "IpPermissions": []}, {"GroupId": "sg-2", "IpPermissions": [rule]}]
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_let_in"),
+    [
+        (HTTPS | {"IpRanges": [{"CidrIp": RANGE}]}, True),
+        (HTTPS | {"IpRanges": [{"CidrIp": SUBNETS}]}, True),
+        ({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, True),
+        ({"IpProtocol": "tcp", "IpRanges": [{"CidrIp": RANGE}]}, True),
+        (HTTPS | {"FromPort": -1, "ToPort": -1, "IpRanges": [{"CidrIp": RANGE}]}, True),
+        (HTTPS | {"IpRanges": [{"CidrIp": str(half)} for half in IPv4Network(SUBNETS).subnets()]}, True),
+        (HTTPS | {"FromPort": 0, "ToPort": 65535, "IpRanges": [{"CidrIp": RANGE}]}, True),
+        (HTTPS | {"PrefixListIds": [{"PrefixListId": "pl-1"}]}, True),
+        (HTTPS | {"IpRanges": [{"CidrIp": "172.16.2.0/24"}]}, False),
+        (HTTPS | {"IpRanges": [{"CidrIp": "172.16.1.0/25"}]}, False),
+        (HTTPS | {"ToPort": 442, "FromPort": 80, "IpRanges": [{"CidrIp": RANGE}]}, False),
+        (HTTPS | {"IpProtocol": "udp", "IpRanges": [{"CidrIp": RANGE}]}, False),
+        (HTTPS | {"UserIdGroupPairs": [{"GroupId": "sg-3"}]}, False),
+    ],
+    ids=[
+        "the VPC",
+        "the subnet",
+        "everything",
+        "no ports",
+        "ports of -1",
+        "by halves",
+        "every port",
+        "a prefix list",
+        "another subnet",
+        "half of it",
+        "another port",
+        "UDP",
+        "a group that tasks do not have",
+    ],
+)
+def test_an_endpoint_is_reached_if_one_of_its_groups_lets_the_subnet_in(rule: dict[str, Any], is_let_in: bool) -> None:  # noqa: FBT001
+    """Its private DNS leads there and nowhere else; without it, or with a gateway, no group shuts anybody out."""
+
+    def shut(*endpoints: dict[str, Any], planned: bool = True) -> dict[str, str]:
+        return shut_endpoints(endpoints, admitting(rule), SUBNETS, are_groups_known=not planned)
+
+    assert shut(ENDPOINT) == ({} if is_let_in else {"s3": "sg-1, sg-2"})
+    assert shut(ENDPOINT | {"PrivateDnsEnabled": False}) == shut(ENDPOINT, GATEWAY) == {}
+    # Once tasks have groups, a rule may name those.
+    assert "UserIdGroupPairs" not in rule or shut(ENDPOINT, planned=False) == {}
+
+
+def test_the_groups_of_an_endpoint_let_in_together() -> None:
+    """AWS takes the rules of all of them as one list."""
+    halves = [HTTPS | {"IpRanges": [{"CidrIp": str(half)}]} for half in IPv4Network(SUBNETS).subnets()]
+    groups = [{"GroupId": f"sg-{number}", "IpPermissions": [half]} for number, half in enumerate(halves, 1)]
+
+    assert shut_endpoints([ENDPOINT], groups, SUBNETS, are_groups_known=False) == {}
+    assert shut_endpoints([ENDPOINT], admitting(halves[0]), SUBNETS, are_groups_known=False) != {}
 
 
 LOCAL = {"DestinationCidrBlock": RANGE, "GatewayId": "local"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +12,28 @@ from cryptography import x509
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh
 from meshcert.mesh.cells.slices import missing_authorities
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, SHARED, mesh, reading, text
-from tools import deploy_cell
+from tests.local.aws.hierarchies import root
+from tests.local.aws.shared_authorities import share
+from tests.meshcert.mesh.cells.yelb import (
+    AUTHORITIES,
+    BACKEND,
+    DEPLOYED,
+    FRONTEND,
+    IN_ONE_NAMESPACE,
+    SHARED,
+    mesh,
+    reading,
+    text,
+)
+from tests.tools.test_refused_moves import NAMESPACE, VPC, made
+from tools import deploy_cell, verify_aws
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from local.running_aws import LocalAws
+
+PERMISSION = "arn:aws:ram::aws:permission/AWSRAMPermissionCloudMapECSFullPermission"
 CA = Hierarchy(tiers=2)
 
 
@@ -117,20 +134,6 @@ def test_nothing_is_deployed_where_it_does_not_belong(
     assert why in capsys.readouterr().err
 
 
-def test_tasks_do_not_go_over_to_a_log_group_of_yours_in_one_deploy(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As in a mesh of one account."""
-    monkeypatch.chdir(tmp_path)
-    codes = []
-    for logs in ({"existing": "/ui"}, {"existing": "/ui", "keep_made": True}):
-        file.write_bytes(text(("cells.shared.logs", logs)))
-        codes.append(deploy_cell.main(["shared", "--mesh", str(file), "--cdk", "true"], Account()))
-
-    assert codes == [deploy_cell.NOT_DEPLOYED, 0]
-    assert "Add keep_made: true" in capsys.readouterr().err
-
-
 def test_one_cell_is_deployed_and_the_next_step_told(
     file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +142,7 @@ def test_one_cell_is_deployed_and_the_next_step_told(
     cli.write_text('#!/bin/sh\necho "$AWS_REGION $*"\n')
     cli.chmod(0o755)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
     code = deploy_cell.main(["shared", "--mesh", str(file), "--cdk", str(cli), "--verbose"], Account())
 
@@ -146,3 +150,124 @@ def test_one_cell_is_deployed_and_the_next_step_told(
     assert (code, first) == (0, f"eu-west-1 deploy yelb-shared/* -c mesh={file} --verbose")
     assert told[0].startswith("The CAs of cell shared are shared.")
     assert load_mesh(file).cells["shared"].account == SHARED
+
+
+def test_a_shared_namespace_is_asked_about_before_a_first_deploy(
+    fresh_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not shared, a name that another account has in it, and as it should be."""
+    for name, value in fresh_aws.environment(BACKEND).items():
+        monkeypatch.setenv(name, value)
+    owner = fresh_aws.client("servicediscovery")
+    owner.create_private_dns_namespace(Name="yelb.internal", Vpc="vpc-1")
+    arn = owner.list_namespaces()["Namespaces"][0]["Arn"]
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(text(*DEPLOYED, *IN_ONE_NAMESPACE, ("mesh.namespace_id", arn)))
+    for name in AUTHORITIES:
+        (tmp_path / f"{name}.pem").write_text(CA.root_pem)
+    monkeypatch.setattr("tools.aws_checks.existing_authorities.ROOT", tmp_path)
+
+    def told() -> tuple[str, str]:
+        capfd.readouterr()
+        verify_aws.main(["--before", "--json", "--mesh", str(file), "--cell", "backend"])
+        findings = json.loads(capfd.readouterr().out)["findings"]
+        (found,) = (each for each in findings if each["check"] == "network-namespace")
+        return found["verdict"], f"{found['seen']}: {found['remedy']}"
+
+    code = deploy_cell.main(["backend", "--mesh", str(file), "--cdk", "no-such-program"])
+    said = " ".join("".join(capfd.readouterr()).split())
+
+    assert code
+    assert f"account {SHARED} does not share it with this account" in said
+    assert told()[0] == "contradicted"
+    share(fresh_aws, [arn], PERMISSION, accounts=[BACKEND])
+    assert told()[0] == "confirmed"
+    made = owner.create_service(Name="redis", NamespaceId=arn, DnsConfig={"DnsRecords": [{"Type": "A", "TTL": 5}]})
+    verdict, why = told()
+    assert (verdict, "services redis in it: Rename them" in why) == ("contradicted", True)
+    owner.delete_service(Id=made["Service"]["Id"])
+    assert told()[0] == "confirmed"
+
+
+class AtHome:
+    """A cell in a VPC of yours, whose identities a CA of another account signs, and a CDK CLI that says it has run."""
+
+    def __init__(self, aws: LocalAws, folder: Path) -> None:
+        self.folder, self.ec2 = folder, aws.client("ec2", account=BACKEND)
+        pca = aws.client("acm-pca")
+        self.authorities = {name: root(pca, name) for name in AUTHORITIES}
+        for name, arn in self.authorities.items():
+            answer = pca.get_certificate_authority_certificate(CertificateAuthorityArn=arn)
+            (folder / f"{name}.pem").write_text(answer["Certificate"])
+        self.vpc = self.ec2.create_vpc(CidrBlock="172.16.0.0/16")["Vpc"]["VpcId"]
+        self.ec2.modify_vpc_attribute(VpcId=self.vpc, EnableDnsHostnames={"Value": True})
+        self.subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="172.16.1.0/24")["Subnet"]
+        self.region = aws.region
+
+    def deployed(self, **network: Any) -> bool:
+        """Whether the CDK CLI was called for a cell of the file with that network."""
+        subnets = {self.subnet["AvailabilityZone"]: self.subnet["SubnetId"]}
+        existing = {"vpc": self.vpc, "cidrs": ["172.16.0.0/16"], "subnets": subnets, **network}
+        (self.folder / "mesh.yaml").write_bytes(
+            text(
+                *((f"cells.{cell}.region", self.region) for cell in ("shared", "frontend", "backend")),
+                *(
+                    (f"hierarchies.{name}.authority", {"arn": arn, "root": f"{name}.pem"})
+                    for name, arn in self.authorities.items()
+                ),
+                ("cells.backend.network", {"existing": existing}),
+            )
+        )
+        mark = self.folder / "deployed"
+        mark.unlink(missing_ok=True)
+        cdk = f"sh -c 'touch {mark}'"
+        deploy_cell.main(["backend", "--mesh", str(self.folder / "mesh.yaml"), "--cdk", cdk])
+        return mark.exists()
+
+
+def test_a_cell_is_asked_about_as_any_mesh_before_it_is_deployed(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In its account: the CA that is not shared, the VPC that is not there, the way out; later, what cannot move."""
+    for name, value in aws.environment(BACKEND).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tools.aws_checks.existing_authorities.ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    home = AtHome(aws, tmp_path)
+
+    assert not home.deployed()
+    told = capfd.readouterr().err
+    assert f"account {SHARED} does not share the CA with account {BACKEND}" in told
+    assert "No task could start" in told
+    share(aws, home.authorities.values(), accounts=[BACKEND])
+    assert not home.deployed(vpc="vpc-0123456789abcdef0")
+    told = capfd.readouterr().err
+    assert "does not share the CA" not in told
+    assert "Name a VPC of this account and region" in told
+    gateway = home.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    home.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=home.vpc)
+    (table,) = home.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home.vpc]}])["RouteTables"]
+    home.ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    assert home.deployed(public_addresses=True), capfd.readouterr()
+    cloudformation = aws.client("cloudformation", account=BACKEND)
+    vpc = {"Type": VPC, "Properties": {"CidrBlock": "10.0.0.0/16"}}
+    zone = {"Type": NAMESPACE, "Properties": {"Name": "a.local", "Vpc": {"Ref": "Vpc"}}}
+    made(cloudformation, "yelb-backend-services", {"Vpc": vpc, "Zone": zone})
+    made(cloudformation, "yelb-backend-pki", {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}})
+    assert not home.deployed(public_addresses=True)
+    assert "network.existing: services run in a VPC that a deploy has made" in capfd.readouterr().err
+
+
+def test_without_credentials_it_says_so(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a sentence, and nothing is deployed."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    assert deploy_cell.main(["shared", "--mesh", str(file), "--cdk", "no-such-program"]) == deploy_cell.NOT_DEPLOYED
+
+    assert "credentials" in capsys.readouterr().err

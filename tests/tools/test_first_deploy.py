@@ -14,7 +14,8 @@ from local.cdk import ROOT
 from meshcert import naming
 from tests.local.aws.running_tasks import IMAGE, build_image
 from tests.meshcert.mesh.mesh_slips import COLOR
-from tools.first_deploy import KEPT, KeptLogs, main
+from tools.first_deploy import KEPT, main
+from tools.kept_logs import KeptLogs
 
 if TYPE_CHECKING:
     from pathlib import Path

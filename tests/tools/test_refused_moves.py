@@ -32,6 +32,7 @@ CA = {
 }
 YOURS = ("network", {"existing": NETWORK})
 NAMED = ("mesh.namespace_id", "ns-0123456789abcdef")
+SHARED_NAMESPACE = "arn:aws:servicediscovery:us-west-1:444455556666:namespace/ns-0123456789abcdef"
 KEYED = ("mesh.secrets_key", "arn:aws:kms:us-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef")
 OTHER_KEY = KEYED[1].replace("01234567-", "76543210-")
 SIGNED = ("hierarchies.colorteller", {"existing": CA, "key_algorithm": "RSA_2048"})
@@ -67,8 +68,11 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         ([YOURS, NAMED], OWN._replace(kinds=frozenset()), []),
         ([], OWN._replace(kinds=frozenset({NAMESPACE})), ["network.existing"]),
         ([YOURS], OWN._replace(kinds=frozenset()), ["mesh.namespace_id"]),
+        ([YOURS, NAMED], OWN._replace(kinds=frozenset(), namespace=NAMED[1]), []),
+        ([YOURS, NAMED], OWN._replace(kinds=frozenset(), namespace=SHARED_NAMESPACE), ["mesh.namespace_id"]),
         ([SIGNED], OWN, ["hierarchies.colorteller.existing"]),
         ([SIGNED], OWN._replace(outputs=frozenset({"colorgatewayRootCa"})), []),
+        ([YOURS, SIGNED], OWN._replace(kinds=None), ["hierarchies.colorteller.existing"]),
         ([KEYED], OWN._replace(secrets_key=""), ["mesh.secrets_key"]),
         ([], OWN._replace(secrets_key=KEYED[1]), ["mesh.secrets_key"]),
         ([KEYED], OWN._replace(secrets_key=OTHER_KEY), ["mesh.secrets_key"]),
@@ -84,8 +88,11 @@ def made(cloudformation: Any, stack: str, resources: dict[str, Any]) -> None:
         "all yours",
         "yours, then made",
         "your namespace, then a made one",
+        "your namespace, and that one",
+        "your namespace, then another of yours",
         "made CAs, then yours",
         "a CA of yours",
+        "CAs alone",
         "a made key, then yours",
         "your key, then a made one",
         "your key, then another of yours",
@@ -138,10 +145,22 @@ def test_groups_that_stay_by_themselves_are_no_loss() -> None:
     assert found.log_groups == {"/meshcert/color/a"}
 
 
+def test_the_namespace_of_services_is_told_by_the_template() -> None:
+    """Where it is somebody's; a reference is to a made one."""
+
+    def found(**properties: Any) -> str:
+        service = {"Type": "AWS::ServiceDiscovery::Service", "Properties": properties}
+        return Made.of({"Resources": {"A": service}}, frozenset()).namespace
+
+    assert found(NamespaceId=SHARED_NAMESPACE, DnsConfig={}) == SHARED_NAMESPACE
+    assert found(DnsConfig={"NamespaceId": "ns-1"}) == "ns-1"
+    assert found(DnsConfig={"NamespaceId": {"Ref": "Zone"}}) == ""
+
+
 def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As it was, the same command deploys."""
+    """As it was, the same command deploys; and with what is new in a shard, which knows that AWS was asked."""
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
     cloudformation = aws.client("cloudformation")
@@ -152,7 +171,7 @@ def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     for part, resources in (("services", network | teller), ("pki", nothing)):
         made(cloudformation, f"color-{part}", resources)
     file, mark = tmp_path / "mesh.yaml", tmp_path / "deployed"
-    deploy = ["sh", "-c", 'touch "$1"', "sh", str(mark), "-c", f"mesh={file}"]
+    deploy = ["sh", "-c", 'echo "$@" > "$1"', "sh", str(mark), "-c", f"mesh={file}"]
 
     file.write_bytes(changed(YOURS))
     refused = first_deploy.main(deploy, tmp_path / "kept")
@@ -164,9 +183,10 @@ def test_a_deploy_that_would_move_a_deployed_mesh_does_not_begin(
     assert (
         "colorteller: deployed by the stack color-services, and this has color-services-back" in capsys.readouterr().err
     )
-    file.write_bytes(changed())
-    assert first_deploy.main(deploy, tmp_path / "kept") == 0
-    assert mark.exists()
+    for changes, told in ([], False), ([("shards", {"front": ["colorgateway"]})], True):
+        file.write_bytes(changed(*changes))
+        assert first_deploy.main(deploy, tmp_path / "kept") == 0
+        assert ("moves_asked=true" in mark.read_text()) == told
 
 
 @pytest.mark.parametrize(
@@ -184,8 +204,8 @@ def test_a_deploy_that_goes_over_to_a_log_group_of_yours_asks_about_it(
         return 1
 
     monkeypatch.setattr("tools.verify_aws.main", ask)
-    monkeypatch.setattr("tools.first_deploy._Deploy.is_first", False)
-    monkeypatch.setattr("tools.first_deploy._Deploy.made", lambda _: OWN._replace(filtered=filtered))
+    monkeypatch.setattr("tools.first_deploy.KnownDeploy.is_first", False)
+    monkeypatch.setattr("tools.first_deploy.KnownDeploy.made", lambda _: OWN._replace(filtered=filtered))
 
     code = first_deploy.main(["true", "-c", f"mesh={file}"], tmp_path / "kept")
 
@@ -231,41 +251,61 @@ def test_what_is_deployed_moves_into_no_shard_and_out_of_none(shards: dict[str, 
 
 
 CALLED = {("services", "colorgateway"): "services-front", ("services", "colorteller"): "services-back"}
+BY_ITSELF = OWN._replace(homes=CALLED, admitted=frozenset({("colorteller", "colorgateway")}))
+SHARING = OWN._replace(homes=CALLED, admitted=frozenset({("colorteller", "")}), sharing=frozenset({"colorgateway"}))
 
 
 @pytest.mark.parametrize(
-    ("most", "deployed", "one_by_one", "told"),
+    ("most", "deployed", "told"),
     [
-        (0, OWN._replace(homes=CALLED), [], 1),
-        (1, OWN._replace(homes=CALLED), [], 0),
-        (0, OWN._replace(homes=CALLED, sharing=frozenset({"colorgateway"})), [], 0),
-        (0, OWN._replace(homes=CALLED), ["colorteller"], 0),
-        (0, OWN._replace(homes=dict.fromkeys(CALLED, "services-back")), [], 0),
-        (0, OWN._replace(homes={("services", "colorteller"): "services-back"}), [], 0),
-        (0, OWN._replace(homes={("services", "colorgateway"): "services-front"}), [], 0),
+        (0, BY_ITSELF, "which tasks of colorgateway do not have yet"),
+        (0, BY_ITSELF._replace(sharing=frozenset({"colorgateway"})), ""),
+        (0, BY_ITSELF._replace(admitted=frozenset({("colorteller", "another")})), ""),
+        (0, BY_ITSELF._replace(homes=dict.fromkeys(CALLED, "services-back")), ""),
+        (0, BY_ITSELF._replace(homes={("services", "colorteller"): "services-back"}), ""),
+        (0, BY_ITSELF._replace(homes={("services", "colorgateway"): "services-front"}), ""),
+        (1, SHARING, "which new tasks of colorgateway would not have"),
+        (1, SHARING._replace(admitted=frozenset({("colorteller", ""), ("colorteller", "colorgateway")})), ""),
+        (1, SHARING._replace(sharing=frozenset()), ""),
+        (1, SHARING._replace(homes=dict.fromkeys(CALLED, "services-back")), ""),
     ],
-    ids=["another stack", "few", "share the group", "one by one", "one stack", "new callers", "a new callee"],
+    ids=[
+        "up",
+        "up, with the group",
+        "up, and it did not call",
+        "up, in one stack",
+        "a new caller",
+        "a new callee",
+        "down",
+        "down, one by one",
+        "down, and it did not call",
+        "down, in one stack",
+    ],
 )
-def test_callers_have_the_shared_group_before_it_alone_is_let_in(
-    most: int, deployed: Made, one_by_one: list[str], told: int, monkeypatch: pytest.MonkeyPatch
+def test_a_running_caller_is_let_in_whichever_stack_is_deployed_first(
+    most: int, deployed: Made, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stacks are deployed in any order; the way that works is in the sentence."""
-    monkeypatch.setattr("tools.refused_moves.MOST_ONE_BY_ONE", most)
+    """Above so many callers or below again; and the deploy that the sentence names is refused neither way."""
+    for name in ("JOINED_FROM", "MOST_ONE_BY_ONE"):
+        monkeypatch.setattr(f"meshcert.mesh.edges.callers.{name}", most)
     mesh = declared(("shards", {"front": ["colorgateway"], "back": ["colorteller"]}))
 
-    moves = list(refused_moves(mesh, deployed, one_by_one))
+    moves = [move for move in refused_moves(mesh, deployed) if move.startswith("services.colorteller: 1 services")]
 
-    shut_out = [move for move in moves if move.startswith("services.colorteller: 1 services call it")]
-    assert len(shut_out) == told
-    assert all("tasks of colorgateway" in move for move in shut_out)
-    assert all('ARGS="-c callers_one_by_one=colorteller"' in move for move in shut_out)
+    assert len(moves) == bool(told)
+    assert all(told in move and 'ARGS="-c callers_one_by_one=colorteller"' in move for move in moves)
+    assert not any(move.startswith("services.") for move in refused_moves(mesh, deployed, ["colorteller"]))
 
 
 def test_a_stack_says_which_services_and_identities_it_has_made() -> None:
-    """Those of the user's by their settings; and which tasks have a second security group."""
+    """Those of the user's by their settings; which tasks have a second security group, and who lets whom in."""
 
     def groups(number: int) -> dict[str, Any]:
         return {"AwsvpcConfiguration": {"SecurityGroups": ["sg"] * number}}
+
+    def rule(callee: object, caller: object) -> dict[str, Any]:
+        properties = {"GroupId": callee, "SourceSecurityGroupId": caller}
+        return {"Type": "AWS::EC2::SecurityGroupIngress", "Properties": properties}
 
     resources = {
         "A": {"Type": "AWS::ECS::Service", "Properties": {"ServiceName": "a", "NetworkConfiguration": groups(1)}},
@@ -273,10 +313,20 @@ def test_a_stack_says_which_services_and_identities_it_has_made() -> None:
         "B": {"Type": "Custom::MeshcertSettings", "Properties": {"Service": "b"}},
         "C": {"Type": "Custom::MeshcertIdentity", "Properties": {"Identity": "c"}},
         "D": {"Type": "AWS::EC2::SecurityGroup", "Properties": {}},
+        "P": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/meshcert/color/group/a", "Value": {"Ref": "D"}}},
+        "R": rule({"Ref": "D"}, {"Ref": "Callers"}),
+        "S": rule("sg-0123456789abcdef0", {"Ref": "D"}),
+        "T": {
+            "Type": "AWS::EC2::SecurityGroupIngress",
+            "Properties": {"GroupId": {"Ref": "D"}, "CidrIp": "10.0.0.0/8"},
+        },
     }
+    parameters = {"Callers": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/meshcert/color/callers"}}
 
-    found = Made.of({"Resources": {}}, frozenset(), others={"services-x": {"Resources": resources}})
+    stack = {"Resources": resources, "Parameters": parameters}
+    found = Made.of({"Resources": {}}, frozenset(), others={"services-x": stack})
 
     names = [("services", "a"), ("services", "e"), ("services", "b"), ("identities", "c")]
     assert found.homes == dict.fromkeys(names, "services-x")
     assert found.sharing == {"e"}
+    assert found.admitted == {("a", ""), ("sg-0123456789abcdef0", "a")}

@@ -66,6 +66,7 @@ READS = frozenset(
         "servicediscovery:DiscoverInstances",
         "servicediscovery:GetNamespace",
         "servicediscovery:GetService",
+        "servicediscovery:ListServices",
         "sns:GetTopicAttributes",
         "sqs:GetQueueAttributes",
         "sts:GetCallerIdentity",

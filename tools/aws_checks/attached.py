@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.ecs.strategies import refusal
+from meshcert.aws.ecs.ways_past import AWSVPC, TASK_DEFINITION, WaysPast, close, ways_past
 from meshcert.mesh import sidecar
 from meshcert.mesh.rendering.sidecar import container_definition, dependencies
-from meshcert.proxy import RotationMode, TlsMode
+from meshcert.proxy import RotationMode
 from tools.aws_checks.services import described, judge_deployments, task_definition
-from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tools.aws_checks.deployment import Deployment
 
-AWSVPC = "awsvpc"
-ANY_PROTOCOL = "-1"
 ANY_IMAGE = ""
 """Which image is the newest, the next deployment of yours learns from the parameter that names it."""
 
@@ -34,6 +33,7 @@ class SidecarSeen:
         application: Name of the application's container; empty for a gateway.
         wanted: What the application's container has to have beside its name.
         definition: The task definition that the service runs.
+        task_role: Name of its task role in the mesh file, by which other cells admit it; empty if it has none there.
     """
 
     name: str
@@ -41,6 +41,7 @@ class SidecarSeen:
     application: str
     wanted: Mapping[str, Any]
     definition: Mapping[str, Any]
+    task_role: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,74 +58,6 @@ class RolloutSeen:
     service: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class WaysPast:
-    """
-    What reaches an application of an attached service whose listeners are all STRICT.
-
-    Args:
-        port: The application's own.
-        registered_as: The Cloud Map service in which callers in the mesh find it.
-        service: As ECS describes it.
-        definition: Its task definition.
-        groups: The security groups of its tasks, as Amazon EC2 describes them.
-        registries: Cloud Map services in which its tasks are: ARN → name.
-    """
-
-    port: int
-    registered_as: str
-    service: Mapping[str, Any]
-    definition: Mapping[str, Any]
-    groups: Sequence[Mapping[str, Any]]
-    registries: Mapping[str, str]
-
-    def named(self) -> Iterator[str]:
-        """Each of them, by its id or name."""
-        for group in self.groups:
-            for rule in group.get("IpPermissions", ()):
-                if self._is_open(rule):
-                    yield f"{group['GroupId']} admits {', '.join(_sources(rule)) or 'nobody by name'}"
-        for balancer in self.service.get("loadBalancers", ()):
-            if balancer.get("containerPort") == self.port:
-                yield f"target group {balancer.get('targetGroupArn') or balancer.get('loadBalancerName')}"
-        for registry in self.service.get("serviceRegistries", ()):
-            name, ports = (
-                self.registries[registry["registryArn"]],
-                (registry.get("port"), registry.get("containerPort")),
-            )
-            if self.port in ports or name != self.registered_as:
-                yield f"Cloud Map service {name}"
-        yield from self._service_connect()
-
-    def _is_open(self, rule: Mapping[str, Any]) -> bool:
-        if rule["IpProtocol"] == ANY_PROTOCOL:
-            return True
-        return bool(rule["IpProtocol"] == "tcp" and rule["FromPort"] <= self.port <= rule["ToPort"])
-
-    def _service_connect(self) -> Iterator[str]:
-        ports = {
-            mapping["name"]: mapping["containerPort"]
-            for container in self.definition["containerDefinitions"]
-            for mapping in container.get("portMappings", ())
-            if mapping.get("name")
-        }
-        primary: Mapping[str, Any] = next(
-            (each for each in self.service["deployments"] if each["status"] == "PRIMARY"), {}
-        )
-        for offered in primary.get("serviceConnectConfiguration", {}).get("services", ()):
-            if ports.get(offered["portName"]) == self.port:
-                yield f"Service Connect's {offered.get('discoveryName') or offered['portName']}"
-
-
-def _sources(rule: Mapping[str, Any]) -> Iterator[str]:
-    kinds = (
-        *(("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")),
-        *(("UserIdGroupPairs", "GroupId"), ("PrefixListIds", "PrefixListId")),
-    )
-    for kind, name in kinds:
-        yield from (str(each[name]) for each in rule.get(kind, ()))
-
-
 def _attached(deployment: Deployment) -> Iterable[str]:
     return [name for name, service in deployment.mesh.services.items() if service.attached]
 
@@ -138,6 +71,7 @@ def _sidecar(deployment: Deployment, name: str) -> SidecarSeen:
         wanted.attached.container,
         {**application, "dependsOn": dependencies(wanted.application_after)},
         task_definition(deployment, name),
+        wanted.attached.task_role,
     )
 
 
@@ -152,31 +86,13 @@ def _rollout(deployment: Deployment, name: str) -> RolloutSeen:
 
 
 def _strict(deployment: Deployment) -> Iterable[str]:
-    """Attached services with an application, all of whose listeners insist on TLS."""
-    mesh = deployment.mesh
-    return [
-        name
-        for name in _lasting(deployment)
-        if (node := mesh.virtual_nodes.get(mesh.services[name].virtual_node))
-        and all(listener.tls and listener.tls.mode is TlsMode.STRICT for listener in node.listeners)
-    ]
+    return deployment.mesh.strict_attached
 
 
 def _ways_past(deployment: Deployment, name: str) -> WaysPast:
-    read, service = deployment.account.read, described(deployment, name)
-    application = deployment.mesh.services[name].application
-    if application is None:
-        raise LookupError(f"services.{name}.application")
-    groups = service["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"]
-    registries = [each["registryArn"] for each in service.get("serviceRegistries", ())]
-    return WaysPast(
-        application.port,
-        deployment.mesh.cloud_map_name(name),
-        service,
-        task_definition(deployment, name),
-        read("ec2:DescribeSecurityGroups", GroupIds=groups)["SecurityGroups"],
-        {arn: read("servicediscovery:GetService", Id=arn.rpartition("/")[2])["Service"]["Name"] for arn in registries},
-    )
+    mesh = deployment.mesh
+    place = mesh.ecs_place(name)
+    return ways_past(deployment.account.read, place, mesh.strict_attached[name], mesh.cloud_map_name(name))
 
 
 def judge_sidecar(seen: SidecarSeen) -> Judgement:
@@ -189,6 +105,12 @@ def judge_sidecar(seen: SidecarSeen) -> Judgement:
         )
     if not seen.definition.get("taskRoleArn"):
         return contradicted("no task role", "Give the task definition a role, with the policy that is printed")
+    role = seen.definition["taskRoleArn"].partition("/")[2] or seen.definition["taskRoleArn"]
+    if seen.task_role not in {"", role}:
+        return contradicted(
+            f"task role {role}, not {seen.task_role}",
+            f"Other cells admit the role that services.{seen.name}.attached.task_role names: write {role} there",
+        )
     found = {each["name"]: each for each in seen.definition["containerDefinitions"]}
     wanted: list[Mapping[str, Any]] = [*seen.containers]
     if seen.application:
@@ -228,9 +150,11 @@ def judge_rollout(seen: RolloutSeen) -> Judgement:
 def judge_ways_past(seen: WaysPast) -> Judgement:
     """Judge whether STRICT is effective: nothing reaches the application but through Envoy."""
     if ways := list(seen.named()):
-        return contradicted(
-            f"STRICT is not effective: {'; '.join(ways)} to port {seen.port}",
-            f"Take these away: port {seen.port} is the application's own, and takes plain text from whoever reaches it",
+        return contradicted(f"STRICT is not effective: {'; '.join(ways)} to port {seen.port}", close(seen.port))
+    if unread := list(seen.unread()):
+        return undecided(
+            f"whether {', '.join(unread)} leads to port {seen.port}, its task definition says",
+            f"Run this with credentials that may {TASK_DEFINITION}; it only reads",
         )
     return confirmed(f"nothing reaches port {seen.port} of its tasks")
 

@@ -132,8 +132,11 @@ def judge_authority(look: AuthoritySeen) -> Judgement:
     if is_denied_at_home(look.denied):
         return undecided(look.denied, f"Run this with credentials that may {_ASKED}; it only reads")
     if look.denied:
-        remedy = unshared_fault(look.wanted, look.account, look.region).remedy
-        return contradicted(look.denied, f"{remedy}. If it is shared: deploy with credentials that may {_ASKED}")
+        fault = unshared_fault(look.wanted, look.account, look.region)
+        return contradicted(
+            f"{fault.problem} ({look.denied})",
+            f"{fault.remedy}. If it is shared: deploy with credentials that may {_ASKED}",
+        )
     faults: list[Fault] = list(place_faults(look.wanted, look.region))
     text = look.wanted.arn
     if look.seen:

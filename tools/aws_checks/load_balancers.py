@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
-from tools.aws_checks.network import existing_network, route_table, way_out, ways_to_some
+from tools.aws_checks.network import ANYWHERE, existing_network, next_hop, route_table, way_out
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
@@ -175,6 +175,16 @@ def _reach_all(ways: Mapping[str, str], clients: tuple[str, ...] | None) -> bool
     to_gateway = [IPv4Network(to) for to, way in ways.items() if way.startswith("igw-") and "/" in to]
     reached = [*collapse_addresses(to_gateway)]
     return clients is not None and all(any(IPv4Network(each).subnet_of(wider) for wider in reached) for each in clients)
+
+
+def ways_to_some(table: Mapping[str, Any]) -> dict[str, str]:
+    """Where a route table leads what is for one network or prefix list, by CIDR block or id; IPv4, the VPC's aside."""
+    ways = {}
+    for route in table["Routes"]:
+        to = route.get("DestinationCidrBlock") or route.get("DestinationPrefixListId") or ANYWHERE
+        if to != ANYWHERE and next_hop(route) != "local" and route.get("State") != "blackhole":
+            ways[str(to)] = next_hop(route)
+    return ways
 
 
 CHECKS: tuple[Check[Any], ...] = (

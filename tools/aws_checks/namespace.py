@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import AccessDenied
-from tools.aws_checks.network import existing_network
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:
@@ -27,7 +26,9 @@ class NamespaceSeen:
         kind: ``DNS_PRIVATE``, ``DNS_PUBLIC`` or ``HTTP``.
         known_as: Its HTTP name as AWS has it.
         vpc: The VPC that its names should resolve in.
-        vpcs: Those that they resolve in; None if these credentials may not ask.
+        vpcs: Those that they resolve in; None if these credentials may not ask, as another account's may not.
+        owner: The account that shares it; empty if it is this one's.
+        taken: The mesh's names that services of other accounts have in it, sorted.
     """
 
     declared: str
@@ -37,6 +38,11 @@ class NamespaceSeen:
     known_as: str
     vpc: str = ""
     vpcs: frozenset[str] | None = None
+    owner: str = ""
+    taken: tuple[str, ...] = ()
+
+
+_SHARING = "aws ram create-resource-share, as docs/accounts.md has it"
 
 
 def _namespaces(deployment: Deployment) -> Iterable[str]:
@@ -44,7 +50,15 @@ def _namespaces(deployment: Deployment) -> Iterable[str]:
 
 
 def _namespace(deployment: Deployment, namespace: str) -> NamespaceSeen:
-    found = deployment.account.read("servicediscovery:GetNamespace", Id=namespace)["Namespace"]
+    owner = deployment.mesh.namespace_owner
+    is_shared = bool(owner) and owner != deployment.account_id
+    try:
+        found = deployment.account.read("servicediscovery:GetNamespace", Id=namespace)["Namespace"]
+    except AccessDenied as error:
+        if is_shared and "resource-based policy" in str(error):
+            # "no resource-based policy allows": the caller's own policy does, and the owner's share does not.
+            return NamespaceSeen(deployment.mesh.namespace, deployment.mesh.http_name, "", "", "", owner=owner)
+        raise
     zone = found["Properties"].get("DnsProperties", {}).get("HostedZoneId", "")
     return NamespaceSeen(
         deployment.mesh.namespace,
@@ -52,9 +66,28 @@ def _namespace(deployment: Deployment, namespace: str) -> NamespaceSeen:
         found["Name"],
         found["Type"],
         found["Properties"]["HttpProperties"]["HttpName"],
-        existing_network(deployment).vpc,
-        _vpcs_of(deployment, zone) if zone else None,
+        deployment.mesh.network.existing.vpc if deployment.mesh.network.existing else "",
+        _vpcs_of(deployment, zone) if zone and not is_shared else None,
+        owner if is_shared else "",
+        _taken(deployment, namespace) if is_shared else (),
     )
+
+
+def _taken(deployment: Deployment, namespace: str) -> tuple[str, ...]:
+    """The mesh's names that services of other accounts have in a namespace; none if these credentials may not ask."""
+    mesh = deployment.mesh
+    own = {
+        mesh.cloud_map_name(name)
+        for name, service in mesh.services.items()
+        if not service.is_job and not (service.attached and service.attached.cloud_map_service)
+    }
+    only = [{"Name": "NAMESPACE_ID", "Values": [namespace], "Condition": "EQ"}]
+    try:
+        answer = deployment.account.read("servicediscovery:ListServices", Filters=only)
+    except AccessDenied:
+        return ()
+    others = (each for each in answer["Services"] if each.get("CreatedByAccount") != deployment.account_id)
+    return tuple(sorted({each["Name"] for each in others} & own))
 
 
 def _vpcs_of(deployment: Deployment, zone: str) -> frozenset[str] | None:
@@ -68,20 +101,33 @@ def _vpcs_of(deployment: Deployment, zone: str) -> frozenset[str] | None:
 
 def judge_namespace(seen: NamespaceSeen) -> Judgement:
     """Judge whether callers find services in the namespace by the names of the mesh file."""
-    text = f"{seen.kind} {seen.name}, HTTP name {seen.known_as}"
-    if seen.kind != "DNS_PRIVATE":
-        return contradicted(text, "Name a private DNS namespace: tasks that start while Cloud Map is out ask DNS")
-    if seen.name != seen.declared:
-        return contradicted(text, f"Write namespace: {seen.name} below mesh, or name the namespace {seen.declared}")
-    if seen.known_as != seen.http_name:
+    if not seen.kind:
         return contradicted(
-            text, f"Write http_name: {seen.known_as} below mesh, or its cell: callers ask for {seen.http_name}"
+            f"account {seen.owner} does not share it with this account", f"Have {seen.owner} share it: {_SHARING}"
         )
-    if seen.vpcs is not None and seen.vpc not in seen.vpcs:
+    text = f"{seen.kind} {seen.name}, HTTP name {seen.known_as}" + f", of account {seen.owner}" * bool(seen.owner)
+    remedy = _names_remedy(seen)
+    if remedy:
+        return contradicted(text, remedy)
+    if seen.taken:
+        remedy = f"Rename them in the mesh file, or have {seen.owner} or their owner delete those services"
+        return contradicted(f"{text}; other accounts have services {', '.join(seen.taken)} in it", remedy)
+    if seen.vpcs is not None and seen.vpc and seen.vpc not in seen.vpcs:
         where = ", ".join(sorted(seen.vpcs)) or "no VPC"
         remedy = f"Name a namespace of {seen.vpc}, or have its hosted zone's owner associate it with that VPC"
         return contradicted(f"{text}; its names resolve in {where}", remedy)
     return confirmed(text)
+
+
+def _names_remedy(seen: NamespaceSeen) -> str:
+    """What to do about a namespace of another kind or name than the mesh file's; empty if it is that one."""
+    if seen.kind != "DNS_PRIVATE":
+        return "Name a private DNS namespace: tasks that start while Cloud Map is out ask DNS"
+    if seen.name != seen.declared:
+        return f"Write namespace: {seen.name} below mesh, or its cell, or name the namespace {seen.declared}"
+    if seen.known_as != seen.http_name:
+        return f"Write http_name: {seen.known_as} below mesh, or its cell: callers ask for {seen.http_name}"
+    return ""
 
 
 CHECKS: tuple[Check[Any], ...] = (
@@ -91,6 +137,6 @@ CHECKS: tuple[Check[Any], ...] = (
         _namespaces,
         _namespace,
         judge_namespace,
-        "Name a namespace of this account and region: mesh.namespace_id",
+        f"Name a namespace of this account and region, or one that its owner shares with it: {_SHARING}",
     ),
 )

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from meshcert.mesh.cells.placing import assumes_roles
+from tools.aws_checks.endpoint_groups import groups_of, service_of, shut_endpoints
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class SubnetSeen:
         unreached: Those to which no endpoint of the VPC's leads from it, and why.
         needed: The endpoints that tasks need where no route leads out.
         elsewhere: Id of what another route leads to, over which endpoints of another VPC may be reached; or empty.
+        shut: Those whose names lead to an endpoint that lets nobody of the subnet in, with its security groups.
     """
 
     vpc: str
@@ -80,6 +82,7 @@ class SubnetSeen:
     unreached: Mapping[str, str] = field(default_factory=dict)
     needed: tuple[str, ...] = NEEDED
     elsewhere: str = ""
+    shut: Mapping[str, str] = field(default_factory=dict)
 
 
 def _vpcs(deployment: Deployment) -> Iterable[str]:
@@ -126,6 +129,8 @@ def _subnet(deployment: Deployment, subnet: str) -> SubnetSeen:
     table = route_table(deployment, subnet)
     endpoints = read("ec2:DescribeVpcEndpoints", Filters=_in_the_vpc(existing))["VpcEndpoints"]
     reached, missed = by_endpoints(endpoints, table["RouteTableId"])
+    groups = groups_of(endpoints)
+    rules = read("ec2:DescribeSecurityGroups", GroupIds=groups)["SecurityGroups"] if groups else ()
     return SubnetSeen(
         existing.vpc,
         zone,
@@ -136,6 +141,7 @@ def _subnet(deployment: Deployment, subnet: str) -> SubnetSeen:
         missed,
         _needed(deployment.mesh),
         way_elsewhere(table),
+        shut_endpoints(endpoints, rules, found["CidrBlock"], are_groups_known=not deployment.is_planned),
     )
 
 
@@ -157,15 +163,10 @@ def by_endpoints(endpoints: Iterable[Mapping[str, Any]], route_table: str) -> tu
     """
     whys: dict[str, list[str]] = {}
     for endpoint in endpoints:
-        whys.setdefault(_service(endpoint), []).append(_unreached(endpoint, route_table))
+        whys.setdefault(service_of(endpoint), []).append(_unreached(endpoint, route_table))
     reached = frozenset(service for service, why in whys.items() if "" in why)
     missed = {service: why for service, why in whys.items() if service not in reached}
     return reached, {service: NO_PRIVATE_DNS if NO_PRIVATE_DNS in why else why[0] for service, why in missed.items()}
-
-
-def _service(endpoint: Mapping[str, Any]) -> str:
-    """The end of the name of an endpoint's service, behind the region; empty if it leads to a resource instead."""
-    return str(endpoint.get("ServiceName", "")).partition("amazonaws.")[2].partition(".")[2]
 
 
 def _unreached(endpoint: Mapping[str, Any], route_table: str) -> str:
@@ -195,31 +196,22 @@ def way_out(table: Mapping[str, Any]) -> str:
     """Where a route table leads what is for anywhere."""
     for route in table["Routes"]:
         if route.get("DestinationCidrBlock") == ANYWHERE and route.get("State") != "blackhole":
-            return _next_hop(route)
+            return next_hop(route)
     return ""
-
-
-def ways_to_some(table: Mapping[str, Any]) -> dict[str, str]:
-    """Where a route table leads what is for one network or prefix list, by CIDR block or id; IPv4, the VPC's aside."""
-    ways = {}
-    for route in table["Routes"]:
-        to = route.get("DestinationCidrBlock") or route.get("DestinationPrefixListId") or ANYWHERE
-        if to != ANYWHERE and _next_hop(route) != "local" and route.get("State") != "blackhole":
-            ways[str(to)] = _next_hop(route)
-    return ways
 
 
 def way_elsewhere(table: Mapping[str, Any]) -> str:
     """Where a route table leads what is neither for the VPC itself nor for a service with a gateway endpoint."""
     for route in table["Routes"]:
-        to, is_ipv4 = _next_hop(route), "DestinationIpv6CidrBlock" not in route
+        to, is_ipv4 = next_hop(route), "DestinationIpv6CidrBlock" not in route
         is_endpoint = "DestinationPrefixListId" in route and to.startswith("vpce-")
         if is_ipv4 and to not in {"", "local"} and not is_endpoint and route.get("State") != "blackhole":
             return to
     return ""
 
 
-def _next_hop(route: Mapping[str, Any]) -> str:
+def next_hop(route: Mapping[str, Any]) -> str:
+    """Where a route leads, by id."""
     return next((str(route[kind]) for kind in _KINDS if route.get(kind)), "")
 
 
@@ -240,6 +232,23 @@ def judge_vpc(seen: VpcSeen) -> Judgement:
     return confirmed(text)
 
 
+def _wrong_place(seen: SubnetSeen) -> str:
+    """What to do about a subnet in which no task could start, whatever endpoints there are; empty if one could."""
+    if (seen.subnet["VpcId"], seen.subnet["AvailabilityZone"]) != (seen.vpc, seen.zone):
+        return f"Name a subnet of {seen.vpc} in {seen.zone}"
+    if seen.way_out.startswith("igw-") and not seen.public_addresses:
+        return (
+            "It is a public subnet, and tasks get no public address: write public_addresses: true, or name a subnet "
+            "with a NAT gateway"
+        )
+    if shut := [f"{name} ({seen.shut[name]})" for name in seen.needed if name in seen.shut]:
+        return (
+            f"No task could start: admit {seen.subnet['CidrBlock']} over HTTPS (443) in the security groups of the "
+            f"endpoints for {', '.join(shut)}, to which AWS's names lead in this VPC"
+        )
+    return ""
+
+
 def judge_subnet(seen: SubnetSeen) -> Judgement:
     """Judge whether tasks can start in a subnet: it is the one that is meant, and AWS's APIs are in reach."""
     vpc, zone, free = (seen.subnet[name] for name in ("VpcId", "AvailabilityZone", "AvailableIpAddressCount"))
@@ -250,14 +259,8 @@ def judge_subnet(seen: SubnetSeen) -> Judgement:
     ]
     way = seen.way_out or ("endpoints" if not missing else "no way out")
     text = f"{vpc}, {zone}, {free} free addresses, {way}"
-    if (vpc, zone) != (seen.vpc, seen.zone):
-        return contradicted(text, f"Name a subnet of {seen.vpc} in {seen.zone}")
-    if seen.way_out.startswith("igw-") and not seen.public_addresses:
-        return contradicted(
-            text,
-            "It is a public subnet, and tasks get no public address: write public_addresses: true, or name a subnet "
-            "with a NAT gateway",
-        )
+    if remedy := _wrong_place(seen):
+        return contradicted(text, remedy)
     is_shut = not seen.way_out and bool(missing)
     perhaps_named = {name for name, why in seen.unreached.items() if why == NO_PRIVATE_DNS}
     if is_shut and not seen.elsewhere and set(seen.needed) - seen.endpoints - perhaps_named:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
+from meshcert.aws.ecs.ways_past import described_at
 from meshcert.errors import IdentityMissing
 from meshcert.mesh import sidecar
 from meshcert.mesh.rendering.sidecar import container_definition
@@ -71,13 +72,7 @@ def described(deployment: Deployment, name: str) -> Mapping[str, Any]:
     Raises:
         IdentityMissing: If there is none.
     """
-    cluster, _, ecs_name = deployment.mesh.ecs_place(name).partition("/")
-    answer = deployment.account.read("ecs:DescribeServices", cluster=cluster, services=[ecs_name])
-    for service in answer["services"]:
-        if service["status"] != "INACTIVE":
-            found: Mapping[str, Any] = service
-            return found
-    raise IdentityMissing(f"Service {ecs_name} of cluster {cluster}", "Deploy it")
+    return described_at(deployment.account.read, deployment.mesh.ecs_place(name))
 
 
 def task_definition(deployment: Deployment, name: str) -> Mapping[str, Any]:
@@ -112,7 +107,9 @@ def _tmpfs(deployment: Deployment, name: str) -> TmpfsSeen:
 
 def _registrations(deployment: Deployment, name: str) -> list[Mapping[str, Any]]:
     registries = described(deployment, name).get("serviceRegistries", [])
-    ids = [registry["registryArn"].rsplit("/", 1)[-1] for registry in registries]
+    arns = [registry["registryArn"] for registry in registries]
+    # Of a service in a namespace that another account shares, only the ARN is known here.
+    ids = arns if deployment.mesh.namespace_owner else [arn.rsplit("/", 1)[-1] for arn in arns]
     return [deployment.account.read("servicediscovery:GetService", Id=each)["Service"] for each in ids]
 
 
@@ -125,10 +122,12 @@ def _discovery(deployment: Deployment, name: str) -> DiscoverySeen:
     registrations, running = _registrations(deployment, name), int(described(deployment, name)["runningCount"])
     if not registrations:
         return DiscoverySeen(mesh.http_name, "", None, running)
-    namespace = read("servicediscovery:GetNamespace", Id=registrations[0]["NamespaceId"])["Namespace"]
+    owner = {"OwnerAccount": mesh.namespace_owner} if mesh.namespace_owner else {}
+    namespace_id = mesh.about.namespace_id if owner else registrations[0]["NamespaceId"]
+    namespace = read("servicediscovery:GetNamespace", Id=namespace_id)["Namespace"]
     http_name = str(namespace["Properties"]["HttpProperties"]["HttpName"])
     question = {"NamespaceName": http_name, "ServiceName": registrations[0]["Name"], "MaxResults": 1_000}
-    instances = read("servicediscovery:DiscoverInstances", **question, HealthStatus="ALL")["Instances"]
+    instances = read("servicediscovery:DiscoverInstances", **question, **owner, HealthStatus="ALL")["Instances"]
     return DiscoverySeen(mesh.http_name, http_name, len(instances), running)
 
 

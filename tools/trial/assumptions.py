@@ -78,7 +78,7 @@ ASSUMED = (
     Assumed(
         "ECS",
         "that `startTimeout` ends a task whose application waits for a container that is not healthy, and that nothing "
-        "does for one that has ended or has no such timeout (a job)",
+        "does for one that has ended (a job) or has no such timeout",
     ),
     Assumed("ECS", "that an update without `DesiredCount` keeps a service's number of tasks (`scaler`)"),
     Assumed(
@@ -107,6 +107,13 @@ ASSUMED = (
         "the conditions `servicediscovery:NamespaceName` and `ServiceName`",
         ("rights-task",),
         ("settling",),
+    ),
+    Assumed(
+        "Cloud Map",
+        "that Cloud Map takes services in a shared namespace from CloudFormation, made without tags of ours, and "
+        "updates and deletes them by what it has of them; that ECS registers tasks there; that DiscoverInstances is "
+        "allowed by the caller's conditions and the share together (`namespace_id` by ARN)",
+        ("network-namespace", "service-discovery"),
     ),
     Assumed(
         "IAM",

@@ -41,11 +41,12 @@ class CloudMapReader:
     Args:
         connection: To Cloud Map's data endpoint in this region.
         namespace: HTTP name of the namespace.
+        owner: Account that owns it, if Cloud Map has to be told: of one that another account shares; empty if not.
     """
 
-    def __init__(self, connection: CloudMapConnection, namespace: str) -> None:
+    def __init__(self, connection: CloudMapConnection, namespace: str, owner: str = "") -> None:
         self._connection = connection
-        self._namespace = namespace
+        self._place = {"NamespaceName": namespace, **({"OwnerAccount": owner} if owner else {})}
         self._known: dict[str, tuple[int, tuple[TaskAddress, ...]]] = {}
 
     def tasks(self, service: str, timeout_s: float = ANSWER_WITHIN_S) -> tuple[TaskAddress, ...]:
@@ -77,7 +78,7 @@ class CloudMapReader:
         return tasks
 
     def _ask(self, operation: str, service: str, timeout_s: float, **more: str | int) -> dict[str, Any]:
-        question = {"NamespaceName": self._namespace, "ServiceName": service, **more}
+        question = {**self._place, "ServiceName": service, **more}
         try:
             return _SERVICE.call(self._connection, operation, service, question, timeout_s)
         except (AwsRefused, AwsUnavailable) as error:

@@ -89,12 +89,12 @@ def _reader(
     settings: Settings, environ: Mapping[str, str], session: Session, where: RemoteNamespace | None
 ) -> CloudMapReader:
     """A reader of the proxy's own namespace (None), or of another cell's."""
-    region, namespace = settings.region, settings.proxy.cloud_map_namespace
+    region, namespace, owner = settings.region, settings.proxy.cloud_map_namespace, settings.proxy.cloud_map_owner
     if where is not None:
-        region, namespace = where.region, where.name
+        region, namespace, owner = where.region, where.name, ""
         session = _in_role(settings, environ, session, where.role)
     endpoint = cloud_map_endpoint(region, environ)
-    return CloudMapReader(SignedConnection(endpoint, region, "servicediscovery", session), namespace)
+    return CloudMapReader(SignedConnection(endpoint, region, "servicediscovery", session), namespace, owner)
 
 
 def _in_role(settings: Settings, environ: Mapping[str, str], session: Session, role: str) -> Session:

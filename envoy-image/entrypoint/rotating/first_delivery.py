@@ -157,7 +157,7 @@ class FirstDelivery:
         """
         Wait until Envoy has accepted every secret it uses, then leave the mark that the health check looks for.
 
-        There is no deadline: while this waits, the health check fails and ECS decides.
+        There is no deadline: while this waits, the health check fails, and ECS ends the task.
 
         Raises:
             MaterialRejected: If Envoy has rejected secrets; it names each of them.

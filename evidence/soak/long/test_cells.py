@@ -1,4 +1,9 @@
-"""Yelb over three accounts, as ``make demo`` proves it; then what each account may ask, and may not reach."""
+"""
+Yelb over three accounts, as ``make demo`` proves it, with revocation lists; then what each account may not reach.
+
+Every role of each account is held against what it did, as tests/e2e/test_rights.py does for one account; and a
+certificate that its CA's account revokes is refused in another.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from evidence.fixtures.grants import roles_of, unused, used_by_lambda, used_with_routes
+from evidence.fixtures.operated_cells import BACKEND, FRONTEND, SHARED, OperatedCells, with_lists
 from evidence.fixtures.other_cells import new_administrator, ways_into
-from local.demo.cells import CellsProof
 from local.demo.stage import Stage
 from local.running_aws import ROOT, LocalAws
 from meshcert import naming
@@ -23,8 +29,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FRONTEND, BACKEND = "frontend", "backend"
 REFUSED_SINCE_THE_SHARES_ENDED = {"certificate-renewal", "ca-existing"}
+ELSEWHERE = {
+    # For an identity that leaves the mesh file, as in tests/e2e/test_rights.py.
+    (naming.EXPORT_ROLE, "dynamodb:DeleteItem"): (FRONTEND, BACKEND),
+    (naming.RENEWAL_ROLE, "dynamodb:DeleteItem"): (FRONTEND, BACKEND),
+    # For a list that its CA has not written yet: else a missing one looks denied (tests/local/aws/iam/test_iam.py).
+    (naming.EXPORT_ROLE, "s3:ListBucket"): (FRONTEND, BACKEND),
+    # Services of the called cell take new certificates without a deployment; one of the page's is deployed.
+    (naming.RENEWAL_ROLE, "ecs:UpdateService"): (BACKEND,),
+    (naming.RENEWAL_ROLE, "ecs:ListServiceDeployments"): (BACKEND,),
+    (naming.RENEWAL_ROLE, "ecs:ListTagsForResource"): (BACKEND,),
+    # For looks during a deployment, or between ACM's renewal and its export, as in tests/e2e/test_rights.py.
+    (naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"): (FRONTEND, BACKEND),
+    (naming.OPERATOR_ROLE, "acm:GetCertificate"): (FRONTEND, BACKEND),
+}
+"""Rights that may be left unused here, by role and action: in which cells, and what uses them."""
+DISCOVERY = naming.discovery_role("yelb", "eu-west-1").removeprefix(naming.role("yelb", "eu-west-1", ""))
+OF_ECS = naming.EXECUTION_ROLE
+"""ECS pulls images and writes logs in it, on the local AWS without asking IAM."""
+REFUSED = {(BACKEND, naming.EXPORT_ROLE, "s3:GetObject")}
+"""All that any role was refused, by cell, role and action: before the lists' owner let its account in."""
 LEAST = {"secretsmanager": 3, "dynamodb": 4, "sqs": 7, "kms": 1, "sts": 7}
 """Of what is tried from another account."""
 
@@ -34,13 +59,18 @@ def test_a_mesh_over_three_accounts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Everything the demo claims; a diff and verify-aws of each cell; nothing of one cell is another cell's."""
-    file = ROOT / "examples" / "yelb-accounts.yaml"
-    with LocalAws(tmp_path / "aws", certificates=CellsProof.TIMES) as aws:
-        proof = CellsProof(Stage(started=time.time()), aws, tmp_path, file)
+    file = with_lists(ROOT / "examples" / "yelb-accounts.yaml", tmp_path / "with-lists")
+    with LocalAws(tmp_path / "aws", certificates=OperatedCells.TIMES) as aws:
+        proof = OperatedCells(Stage(started=time.time()), aws, tmp_path, file)
         result = proof.play()
         assert {claim: figures for claim, (seen, figures) in result.claims.items() if not seen} == {}
         figures = json.loads(result.to_json())
         assert (figures["cells"], figures["refused_without_share"]) == (3, True)
+
+        assert [(cell, *what, end.err) for cell, what, end in proof.ended if end.code] == []
+        _tells_a_list_that_a_cell_may_not_read(proof)
+        _refuses_who_is_revoked(proof)
+        _uses_every_right(aws, proof)
 
         assembly = ["--assembly", str(tmp_path / "assembly")]
         for cell, other in ((FRONTEND, BACKEND), (BACKEND, FRONTEND)):
@@ -65,7 +95,55 @@ def test_a_mesh_over_three_accounts(
         _finds_the_callee_alone(aws, proof)
 
 
-def _finds_the_callee_alone(aws: LocalAws, proof: CellsProof) -> None:
+def _tells_a_list_that_a_cell_may_not_read(proof: OperatedCells) -> None:
+    """The first deploy that names it ends before anything runs, with the line that its owner adds."""
+    shared, backend = (proof.mesh.cells[cell].account for cell in (SHARED, BACKEND))
+    bucket = naming.revocation_bucket(proof.mesh.name, shared, proof.mesh.cells[SHARED].region)
+    told = proof.refused_without_list
+
+    assert f"account {backend} may not read crl/" in told
+    assert "Have its owner add to the bucket's policy" in told
+    assert f"arn:aws:s3:::{bucket}" in told
+
+
+def _refuses_who_is_revoked(proof: OperatedCells) -> None:
+    """Good until the CA's account revokes it, whatever is served since; then the called account refuses it."""
+    before, after_the_order, revoked, successor = proof.admitted
+
+    assert (before, after_the_order, revoked, successor) == (True, True, False, True)
+    proof.stage.say(f"refused {proof.refused_within_s:.1f} s after it was revoked in another account")
+
+
+def _uses_every_right(aws: LocalAws, proof: OperatedCells) -> None:
+    """Granted = used, role by role; and nothing was refused but what had to be."""
+    left: set[tuple[str, str, str, str]] = set()
+    refused: set[tuple[str, str, str]] = set()
+    owners: dict[str, set[str]] = {}
+    for cell, place in proof.mesh.cells.items():
+        for role in roles_of(aws, proof.mesh.name, place.account):
+            owners.setdefault(cell, set()).add(role.owner)
+            refused |= {(cell, role.owner, each.action) for each in role.denied()}
+            if role.owner == OF_ECS:
+                assert role.decisions() == []
+                continue
+            elsewhere = used_by_lambda(role) | used_with_routes(role)
+            left |= {
+                (cell, role.owner, *grant)
+                for grant in set(unused(role.grants(), role.decisions())) - elsewhere
+                if cell not in ELSEWHERE.get((role.owner, grant.action), ())
+            }
+
+    assert left == set()
+    assert refused == REFUSED
+    functions = {naming.EXPORT_ROLE, naming.VERIFY_ROLE, naming.RENEWAL_ROLE, naming.DISPATCH_ROLE}
+    everywhere = {*functions, naming.OPERATOR_ROLE, OF_ECS}
+    assert owners == {
+        FRONTEND: {*everywhere, "gateway", "ui"},
+        BACKEND: {*everywhere, "appserver", "redis", "postgres", DISCOVERY},
+    }
+
+
+def _finds_the_callee_alone(aws: LocalAws, proof: OperatedCells) -> None:
     """The page's tasks may assume the backend's one open role; it tells where what they call is, and no more."""
     places, mesh = proof.mesh.cells, proof.mesh
     region, account = places[BACKEND].region, places[BACKEND].account
@@ -94,7 +172,7 @@ def _finds_the_callee_alone(aws: LocalAws, proof: CellsProof) -> None:
         aws.resolve(mesh.host("appserver"), places[FRONTEND].account)
 
 
-def _contradicted(proof: CellsProof, cell: str, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
+def _contradicted(proof: OperatedCells, cell: str, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
     verify_aws.main(["--mesh", str(proof.path), "--cell", cell, "--json"])
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["verdicts"]["confirmed"]

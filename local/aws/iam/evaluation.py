@@ -16,10 +16,12 @@ from ministack.services import acm, sts, tagging
 from ministack.services import iam as iam_service
 
 from local.aws import caller, control, hooks
+from local.aws.iam import cloud_map as iam_cloud_map
 from local.aws.iam import dynamodb as iam_dynamodb
 from local.aws.iam import ecs as iam_ecs
 from local.aws.iam import kms as iam_kms
 from local.aws.iam import quotas as iam_quotas
+from local.aws.iam import role_chains
 from local.aws.iam import s3 as iam_s3
 from local.aws.iam import ssm as iam_ssm
 
@@ -107,6 +109,7 @@ def install(
     hooks.wrap(iam_actions, "extract_resource_arn", _resource_arn)
     iam_s3.install()
     iam_quotas.install()
+    role_chains.install()
     hooks.wrap(iam_actions, "request_tag_context", _request_context)
     hooks.require(iam_actions, "SERVICE_TO_IAM_NAMESPACE")["acm-pca"] = "acm-pca"
     collectors = hooks.require(tagging, "_RESOURCE_TAG_COLLECTORS")
@@ -271,13 +274,6 @@ def _certificate_keys(action: str, request: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in keys.items() if value}
 
 
-def _discovery_keys(action: str, request: dict[str, Any]) -> dict[str, Any]:
-    """The condition keys of Cloud Map's data API; its actions have no resource (Service Authorization Reference)."""
-    if not action.startswith("DiscoverInstances"):
-        return {}
-    return {f"servicediscovery:{key}": request[key] for key in ("NamespaceName", "ServiceName") if key in request}
-
-
 def _authority_keys(action: str, request: dict[str, Any]) -> dict[str, Any]:
     if action != "IssueCertificate":
         return {}
@@ -290,9 +286,10 @@ _CONDITION_KEYS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
     "acm-pca": _authority_keys,
     "ecs": iam_ecs.condition_keys,
     "kms": iam_kms.condition_keys,
-    "servicediscovery": _discovery_keys,
+    "servicediscovery": iam_cloud_map.condition_keys,
 }
 _RESOURCES: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
+    "servicediscovery": iam_cloud_map.resources,
     "ecs": iam_ecs.resources,
     "kms": iam_kms.resources,
     "ssm": iam_ssm.resources,

@@ -8,11 +8,12 @@ which on AWS is root of its own account alone; and it blames the identity's poli
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_actions, iam_evaluator, responses
-from ministack.core.responses import get_account_id
-from ministack.services import dynamodb
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import dynamodb, s3
 
 from local.aws import hooks
 from local.aws.certificates.authority_policies import owner
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
     from local.aws.certificates.authority_policies import AuthorityPolicies
 
-_ELSEWHERE = {"dynamodb", "kms", "secretsmanager", "ssm"}
-"""Services whose resources MiniStack looks for in the caller's account, whatever account their ARN has."""
+_ELSEWHERE = {"dynamodb", "kms", "s3", "secretsmanager", "ssm"}
+"""Services whose resources MiniStack looks for in the caller's account, whatever account has them."""
+_OF_THEIR_OWN = {"logs", "ssm"}
+"""Services whose denials have another form, and a capital Message."""
 
 
 def install(policies: AuthorityPolicies) -> None:
@@ -32,6 +35,7 @@ def install(policies: AuthorityPolicies) -> None:
         hooks.require(iam_evaluator, name)
     hooks.require(responses, "request_scope")
     hooks.require(dynamodb, "_resource_policies")
+    hooks.require(s3, "_bucket_owner_account")
     hooks.wrap(iam_evaluator, "_resource_policy", lambda inner: _with_authorities(inner, policies))
     hooks.wrap(iam_evaluator, "_resource_policy", _with_owners)
     hooks.wrap(iam_evaluator, "enforce", _with_limited_root)
@@ -50,10 +54,10 @@ def _with_authorities(inner: Callable[..., Any], policies: AuthorityPolicies) ->
 
 def _with_owners(inner: Callable[..., Any]) -> Callable[..., Any]:
     def find(service: str, resource_arn: str) -> Any:
-        account = iam_evaluator._account_from_arn(resource_arn)
+        account = _account_of(resource_arn)
         if service not in _ELSEWHERE or account in {None, get_account_id()}:
             return inner(service, resource_arn)
-        with responses.request_scope(account, resource_arn.split(":")[3]):
+        with responses.request_scope(account, resource_arn.split(":")[3] or get_region()):
             if service == "dynamodb":
                 table = resource_arn.partition("/index/")[0]
                 return (dynamodb._resource_policies.get(table) or {}).get("Policy", ""), account
@@ -61,6 +65,15 @@ def _with_owners(inner: Callable[..., Any]) -> Callable[..., Any]:
             return inner(service, resource_arn) or ("", account)
 
     return find
+
+
+def _account_of(resource_arn: str) -> str | None:
+    """Whose a resource is; a bucket's ARN has no account, since its name is the only one in the world."""
+    if resource_arn.startswith("arn:aws:s3:::"):
+        owner: str | None = s3._bucket_owner_account(resource_arn.split(":")[5].partition("/")[0])
+        return owner
+    found: str | None = iam_evaluator._account_from_arn(resource_arn)
+    return found
 
 
 def _with_limited_root(inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,6 +127,10 @@ def _with_the_policy_that_is_missing(inner: Callable[..., Any]) -> Callable[...,
                 f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource} "
                 f"because no resource-based policy allows the {action} action"
             )
+            if service in _OF_THEIR_OWN and not said.get("error_code"):
+                # MiniStack has a form for these two, which always blames the identity's policy.
+                document = {"__type": "AccessDeniedException", "Message": said["message"]}
+                return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
         return inner(service, action, principal_arn, *of, **said)
 
     return respond

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def install() -> None:
     """Have reading a missing object need the right to list its bucket."""
     hooks.require(s3, "_buckets")
+    hooks.require(s3, "_bucket_owner_account")
     hooks.wrap(iam_actions, "s3_additional_checks", _with_the_list)
 
 
@@ -30,7 +31,8 @@ def _with_the_list(inner: Checks) -> Checks:
     def checks(method: str, path: str, *more: Any) -> list[tuple[str, str]]:
         found = list(inner(method, path, *more))
         bucket, _, key = path.lstrip("/").partition("/")
-        record = s3._buckets.get(bucket)
+        owner = s3._bucket_owner_account(bucket)
+        record = s3._buckets.get_scoped(owner, None, bucket) if owner else None
         if method in {"GET", "HEAD"} and key and record is not None and key not in record["objects"]:
             found.append(("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
         return found

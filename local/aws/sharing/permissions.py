@@ -53,7 +53,20 @@ _ACTIONS = {
     AUTHORITY: {*AUTHORITY_READ, ISSUE, REVOKE},
     NAMESPACE: {
         f"servicediscovery:{action}"
-        for action in ("DiscoverInstances", "DiscoverInstancesRevision", "GetNamespace", "ListServices", "GetService")
+        for action in (
+            "CreateService",
+            "DeleteService",
+            "DeregisterInstance",
+            "DiscoverInstances",
+            "DiscoverInstancesRevision",
+            "GetNamespace",
+            "GetService",
+            "ListInstances",
+            "ListServices",
+            "RegisterInstance",
+            "UpdateInstanceCustomHealthStatus",
+            "UpdateService",
+        )
     },
 }
 

@@ -37,10 +37,12 @@ class Failed:
     Args:
         failures: Of tasks whose failure may come from the material they were to serve.
         excused: Of tasks whose failure says nothing about the material.
+        excused_code: Exit code of Envoy in the last of the excused; 0 if it has none.
     """
 
     failures: tuple[str, ...] = ()
     excused: tuple[str, ...] = ()
+    excused_code: int = 0
 
 
 def primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -133,9 +135,11 @@ def failed(tasks: Iterable[Mapping[str, Any]], deployment: str) -> Failed:
     """
     ours = [task for task in tasks if task.get("startedBy") == deployment and _failed(task)]
     ours.sort(key=lambda task: (task.get("stoppingAt", task.get("createdAt")), task["taskArn"]))
+    excused = [task for task in ours if not _blames_material(task)]
     return Failed(
         failures=tuple(_reason(task) for task in ours if _blames_material(task)),
-        excused=tuple(_reason(task) for task in ours if not _blames_material(task)),
+        excused=tuple(map(_reason, excused)),
+        excused_code=(_code_of_envoy(excused[-1]) if excused else None) or 0,
     )
 
 
@@ -176,8 +180,13 @@ def _blames_material(task: Mapping[str, Any]) -> bool:
         # A health check failed. Readiness waits for a healthy Envoy: if it has run, the application does not answer.
         return not any(_has_run(each) for each in task.get("containers", []) if each["name"] == READINESS_CONTAINER)
     # Counts even if the task never was RUNNING: an application that waits for a healthy Envoy has not started then.
-    codes = [each.get("exitCode") for each in task.get("containers", []) if each["name"] == ENVOY_CONTAINER]
-    return any(code is not None and code not in EXCUSED for code in codes)
+    code = _code_of_envoy(task)
+    return code is not None and code not in EXCUSED
+
+
+def _code_of_envoy(task: Mapping[str, Any]) -> int | None:
+    codes = (each.get("exitCode") for each in task.get("containers", []) if each["name"] == ENVOY_CONTAINER)
+    return next(codes, None)
 
 
 def _has_run(container: Mapping[str, Any]) -> bool:

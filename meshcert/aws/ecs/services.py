@@ -67,6 +67,7 @@ class EcsServices:
             rollout=deployment,
             failures=failed.failures,
             excused=failed.excused,
+            excused_code=failed.excused_code,
             words=WORDS,
             refusal=refusal(service),
         )

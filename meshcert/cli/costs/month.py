@@ -119,7 +119,8 @@ class BilledParts:
         polls: The services that look for new versions.
         short_lived_authorities: Number of CAs of usage mode SHORT_LIVED_CERTIFICATE.
         issued: How the identities' certificates are issued; those that it leaves out are ACM's.
-        keys: Number of KMS keys: that of the alarms, and that of the secrets if it is not yours.
+        keys: Number of KMS keys: that of the alarms, and that of the secrets if it is not yours; of each deployment.
+        deployments: Number of cells that have functions, queues and a dashboard of their own.
     """
 
     authorities: int
@@ -131,6 +132,7 @@ class BilledParts:
     alarms: int = 0
     metrics: int = 0
     keys: int = 2
+    deployments: int = 1
 
 
 @dataclass(frozen=True)
@@ -183,20 +185,24 @@ def estimate(usage: BilledParts) -> Estimate:
     polls = round(sum(poll.tasks * poll.secrets * SECONDS / (poll.interval_s * 0.9) for poll in usage.polls))
     looks = usage.identities * HOURS
     reports = sum(poll.tasks for poll in usage.polls) * SECONDS // int(ACKNOWLEDGE_EVERY_S)
+    ticks, queues = HOURS * 60 * usage.deployments, QUEUES * usage.deployments
+    keys_for = "secrets and alarms" if usage.keys > usage.deployments else "alarms"
     lines = (
         *issuing,
         Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
         Line("looks for new versions by tasks", f"{polls:,} DescribeSecret{_pace(usage.polls)}", polls * SECRET_CALLS),
         *_discovering(usage.polls),
-        Line("KMS keys", "2, secrets and alarms" if usage.keys > 1 else "1, alarms", usage.keys * KEY),
+        Line("KMS keys", f"{usage.keys}, {keys_for}", usage.keys * KEY),
         Line("sweeps: one look an hour at each identity", f"{looks:,} looks", looks * LOOK),
         Line(
             "ticks, and Lambda listening at the queues",
-            f"{HOURS * 60:,} ticks, {QUEUES} queues",
-            HOURS * 60 * TICK + QUEUES * LISTENING * QUEUE_REQUEST,
+            f"{ticks:,} ticks, {queues} queues",
+            ticks * TICK + queues * LISTENING * QUEUE_REQUEST,
         ),
         Line("what tasks say they serve", f"{reports:,} DynamoDB writes", reports * ACKNOWLEDGEMENT),
-        Line("alarms, metrics, dashboard", f"{usage.alarms}, {usage.metrics} and 1", _watching(usage)),
+        Line(
+            "alarms, metrics, dashboard", f"{usage.alarms}, {usage.metrics} and {usage.deployments}", _watching(usage)
+        ),
     )
     return Estimate(certificates, polls + 2 * looks + round(7 * certificates), lines)
 
@@ -238,4 +244,4 @@ def _pace(polls: Sequence[Poll]) -> str:
 
 
 def _watching(usage: BilledParts) -> float:
-    return usage.alarms * ALARM + usage.metrics * METRIC + DASHBOARD
+    return usage.alarms * ALARM + usage.metrics * METRIC + usage.deployments * DASHBOARD

@@ -21,17 +21,22 @@ from meshcert.cli.costs.month import (
     estimate,
     metrics,
 )
+from meshcert.cli.terminal import counted
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.cells.placing import assumes_roles
+from meshcert.mesh.cells.slices import in_cell
 from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.network import Egress, NatGateways
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from meshcert.mesh import Mesh
 
 INTERFACE_ENDPOINTS = 5
-"""Interface endpoints of a mesh with ``egress: endpoints``, one in each zone; parameters of Systems Manager take one
-more."""
+"""Interface endpoints of a network with ``egress: endpoints``, one in each zone; parameters of Systems Manager take one
+more, and so do roles of other cells that tasks assume."""
 
 CPU_HOUR = 0.03238
 """A vCPU of Fargate on arm64, an hour; x86_64 costs a quarter more (aws.amazon.com/fargate/pricing)."""
@@ -88,31 +93,39 @@ def offline_plan(mesh: Mesh) -> OfflinePlan:
 def declared_usage(mesh: Mesh) -> BilledParts:
     """The parts of a mesh that cost money, counted in its file."""
     short_lived, asks = short_lived_authorities(mesh), bool(declared_endpoints(mesh.trust_domains))
-    publishes = mesh.about.published_bundle is not None
-    issuers = {identity.issuer for identity in mesh.identities.values()}
+    publishes, deployed = mesh.about.published_bundle is not None, _deployed(mesh)
+    issuers = [{identity.issuer for identity in part.identities.values()} for part in deployed]
     return BilledParts(
-        keys=2 - bool(mesh.about.secrets_key),
+        keys=len(deployed) * (2 - bool(mesh.about.secrets_key)),
         authorities=sum(hierarchy.made for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
         issued=declared_issuing(mesh),
         identities=len(mesh.identities),
-        trust_bundles=len(mesh.hierarchies) + len(mesh.trust_domains),
+        trust_bundles=sum(len(part.hierarchies) + len(part.trust_domains) for part in deployed),
         polls=tuple(declared_polls(mesh).values()),
-        alarms=alarms(issuers) + asks * FEDERATION_ALARMS + publishes * OWN_BUNDLE_ALARMS,
-        metrics=metrics(issuers) + asks * FEDERATION_METRICS + publishes * OWN_BUNDLE_METRICS,
+        alarms=sum(alarms(each) + asks * FEDERATION_ALARMS + publishes * OWN_BUNDLE_ALARMS for each in issuers),
+        metrics=sum(metrics(each) + asks * FEDERATION_METRICS + publishes * OWN_BUNDLE_METRICS for each in issuers),
+        deployments=len(deployed),
     )
 
 
 def declared_polls(mesh: Mesh) -> dict[str, Poll]:
     """What each service asks for again and again, by its name."""
     polls = {}
-    for name, service in mesh.services.items():
-        if service.is_job:
-            continue
-        settings = proxy_settings(mesh, name)
-        secrets = len(settings.secret_references)
-        polls[name] = Poll(service.desired_count, secrets, settings.poll_interval_s, len(settings.discovered))
+    for part in _deployed(mesh):
+        for name, service in part.services.items():
+            if service.is_job:
+                continue
+            settings = proxy_settings(part, name)
+            secrets = len(settings.secret_references)
+            polls[name] = Poll(service.desired_count, secrets, settings.poll_interval_s, len(settings.discovered))
     return polls
+
+
+def _deployed(mesh: Mesh) -> tuple[Mesh, ...]:
+    """What has a network, functions and alarms of its own: the mesh, or each cell that does more than make CAs."""
+    parts = (in_cell(mesh, cell) for cell in mesh.cells)
+    return tuple(part for part in parts if part.identities or part.services) or (mesh,)
 
 
 def _workload(mesh: Mesh) -> tuple[Line, ...]:
@@ -121,32 +134,39 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
     cpus = sum(service.desired_count * service.cpu for service in services) / _CPU_UNITS
     gib = sum(service.desired_count * service.memory_mib for service in services) / _MIB
     made = [each.load_balancer for each in services if each.load_balancer and not each.load_balancer.target_groups]
+    deployed = _deployed(mesh)
     return (
         Line(
             "Fargate tasks, arm64",
             f"{tasks}: {cpus:g} vCPU, {gib:g} GiB",
             (cpus * CPU_HOUR + gib * GIB_HOUR) * HOURS,
         ),
-        *_way_out(mesh),
+        *_ways_out(deployed),
         Line("load balancers", f"{len(made)}", len(made) * BALANCER_HOUR * HOURS),
-        Line("Cloud Map's hosted zone", "1", ZONE),
+        Line("Cloud Map's hosted zones", f"{len(deployed)}", len(deployed) * ZONE),
         *_insights(mesh),
     )
 
 
-def _way_out(mesh: Mesh) -> tuple[Line, ...]:
+def _ways_out(deployed: Sequence[Mesh]) -> Iterator[Line]:
     """What leads to AWS's APIs; nothing of ours does in a VPC of yours."""
-    network = mesh.network
-    zones = len(network.availability_zones) or ZONES
-    if network.existing:
-        return ()
-    if network.egress is Egress.NAT:
-        gateways = zones if network.nat_gateways is NatGateways.ONE_PER_ZONE else 1
+    gateways, endpoints = 0, list[tuple[int, int]]()
+    for part in deployed:
+        network = part.network
+        zones = len(network.availability_zones) or ZONES
+        if network.existing:
+            continue
+        if network.egress is Egress.NAT:
+            gateways += zones if network.nat_gateways is NatGateways.ONE_PER_ZONE else 1
+        else:
+            endpoints.append((INTERFACE_ENDPOINTS + part.fetches_parameters + assumes_roles(part), zones))
+    if gateways:
         what = "NAT gateway with its address" if gateways == 1 else "NAT gateways with their addresses"
-        return (Line(what, f"{gateways}", gateways * NAT_HOUR * HOURS),)
-    endpoints = INTERFACE_ENDPOINTS + mesh.fetches_parameters
-    dollars = endpoints * zones * ENDPOINT_HOUR * HOURS
-    return (Line("interface endpoints", f"{endpoints} in {zones} zones", dollars),)
+        yield Line(what, f"{gateways}", gateways * NAT_HOUR * HOURS)
+    if endpoints:
+        quantity = ", ".join(f"{number} in {counted(zones, 'zone')}" for number, zones in endpoints)
+        dollars = sum(number * zones for number, zones in endpoints) * ENDPOINT_HOUR * HOURS
+        yield Line("interface endpoints", quantity, dollars)
 
 
 def _insights(mesh: Mesh) -> tuple[Line, ...]:

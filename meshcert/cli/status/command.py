@@ -28,6 +28,7 @@ from meshcert.cli.status.cells import ask_cells, exit_code_of, print_cells_json,
 from meshcert.cli.status.files import files_served, show_files
 from meshcert.cli.status.recorded import show_recorded, status_of
 from meshcert.cli.status.shown import show_status
+from meshcert.cli.status.strict import show_strict, strict_seen
 from meshcert.cli.terminal import print_json, tell_aside
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def status(
     What is declared, issued, published and served.
 
     For each identity, and for each task that serves it: version, serial number, time left, how much of the lifetime is
-    gone, what is wrong and what to do. Of a whole mesh with federation also its SPIFFE bundles, by the mesh file.
+    gone, what is wrong and what to do. By the mesh file also: whether STRICT is effective at attached services, or what
+    leads past their Envoys; of a whole mesh with federation its SPIFFE bundles.
 
     Of more than 50 identities it tells what the last look at each has found, a line each, those that need a person
     first: from the tables, in seconds. --live asks now, at four identities a second; so does NAME.
@@ -86,14 +88,17 @@ def status(
     mesh = chosen.account()
     surveyed = status_of(mesh, names, match, live=live, tell=tell_aside)
     served = files_served(mesh, chosen.services_of_files()) if surveyed.whole and surveyed.live else []
-    bundles = bundles_seen(mesh, chosen.declared() if surveyed.whole else None)
+    file = chosen.declared()
+    strict = strict_seen(mesh, file, surveyed)
+    bundles = bundles_seen(mesh, file if surveyed.whole else None)
     if as_document:
         identities = [one.document() for one in surveyed.sights]
         content = {"live": surveyed.live, "identities": identities, "unreadable": list(surveyed.unreadable)}
-        print_json(mesh, **content, files=served if surveyed.live else None, bundles=bundles)
+        print_json(mesh, **content, files=served if surveyed.live else None, strict=strict, bundles=bundles)
     else:
         show = show_status if surveyed.live else partial(show_recorded, page=page)
         show(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
+        show_strict(Screen(), strict)
         show_files(Screen(), served, mesh.observers.clock.now())
         show_bundles(Screen(), bundles, mesh.observers.clock.now())
     sys.exit(surveyed.exit_code)

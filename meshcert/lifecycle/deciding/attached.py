@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract import exit_codes
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
 from meshcert.lifecycle.observation import Unknown
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observation import Observation, Workload
     from meshcert.lifecycle.policy import Policy
+
+_NEEDED = {
+    exit_codes.AWS_REFUSED: "its task role lacks the policy that meshcert sidecar NAME names, or has had it for less "
+    "than a minute: attach it; if it has it, a secret is gone: deploy the mesh again",
+    exit_codes.AWS_UNAVAILABLE: "it reaches no AWS API, or AWS fails: give its subnets a NAT gateway or endpoints, and "
+    "its security group a way out; the log of NAME names the call",
+    exit_codes.NOT_PUBLISHED: "what it reads is not published: deploy the mesh with NAME in its file",
+    exit_codes.SETTINGS: "its image is of an older meshcert than its settings, or these are damaged: deploy NAME "
+    "again, with the newer image; if it stays, deploy the mesh again",
+}
+"""What a task of an attached service lacks, and the next step, by the exit code of its Envoy."""
 
 
 def take_over_settings(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern:
@@ -66,7 +78,8 @@ def failing_starts(service: Workload) -> tuple[Finding, ...]:
     """
     if not service.excused:
         return ()
-    detail = f"{service.name}: {service.excused[-1]}; meshcert sidecar {service.name} says what its task needs"
+    needed = _NEEDED.get(service.excused_code, "meshcert sidecar NAME says what its task needs")
+    detail = f"{service.name}: {service.excused[-1]}; {needed.replace('NAME', service.name)}"
     return (Finding(Kind.DEPLOYMENT_FAILING, detail),)
 
 

@@ -10,6 +10,7 @@ from meshcert.mesh.part import Part
 
 CLUSTER_PATTERN = r"(arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/)?[A-Za-z0-9_-]{1,255}"
 """Name or ARN of an ECS cluster."""
+_ROLE = "[A-Za-z0-9_+=,.@-]{1,64}"
 
 
 class Attachment(Part, title="Attached"):
@@ -27,6 +28,8 @@ class Attachment(Part, title="Attached"):
     """Name of the application's container in your task definition; a virtual gateway has none."""
     security_group: Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$", examples=["sg-0123456789abcdef0"])]
     """Id of your tasks' security group: callers and backends get rules for it, and nothing else of it changes."""
+    task_role: Annotated[str, Field(pattern=f"^(({_ROLE}/)*{_ROLE})?$", max_length=512, examples=["orders-task"])] = ""
+    """Name of its task role, with its path; needed where it calls a cell that is found by `discovery: role`."""
     cloud_map_service: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,63}$", examples=["orders"])] = ""
     """Name of a Cloud Map service of yours, in the mesh's namespace, that has your tasks; left out: made."""
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.material import ListSource
+from meshcert.mesh.cells.namespaces import check_namespaces
 from meshcert.mesh.cells.placing import (
     cells_of_identities,
     cells_trusting,
     crossing_calls,
     network_of,
 )
-from meshcert.mesh.cells.slices import LONGEST_TRUST, remote_callers
+from meshcert.mesh.cells.slices import remote_callers
 from meshcert.mesh.naming import name_problem
 from meshcert.mesh.network import CellDiscovery, Egress
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,7 @@ def check_cells(mesh: Mesh, findings: Findings) -> None:
                 f"cells.{other}",
                 f"account {second.account} in {second.region} is cell {one} already",
                 f"Give it another account or region, or have its parts name {one}",
-                given=(f"cells.{one}",),
+                given=[f"cells.{cell}.{field}" for cell in (one, other) for field in ("account", "region")],
             )
     for section in ("hierarchies", "services", "identities"):
         for name, declared in getattr(mesh, section).items():
@@ -46,6 +48,7 @@ def check_cells(mesh: Mesh, findings: Findings) -> None:
             must = section == "services" or (section == "hierarchies" and not declared.existing)
             _check_place(mesh, f"{section}.{name}", declared.cell, findings, must=must)
     _check_authorities(mesh, findings)
+    check_namespaces(mesh, findings)
     for one, other in _neighbours(mesh):
         _check_neighbours(mesh, one, other, findings)
 
@@ -98,11 +101,13 @@ def _check_place(mesh: Mesh, place: str, cell: str, findings: Findings, *, must:
     if not cell:
         if mesh.cells and must:
             findings.add(f"{place}.cell", "it is missing", f"Name a cell: {', '.join(mesh.cells)}", given=("cells",))
+            findings.doubt(f"{place}.cell")
     elif not mesh.cells:
         findings.add(f"{place}.cell", "the file has no cells", "Remove it, or declare cells", given=("cells",))
     elif cell not in mesh.cells:
         remedy = findings.remedy(cell, mesh.cells, f"Name one of {', '.join(mesh.cells)}, or declare it under cells")
         findings.add(f"{place}.cell", f"there is no cell {cell}", remedy, given=("cells",))
+        findings.doubt(f"{place}.cell")
 
 
 def check_crossings(mesh: Mesh, findings: Findings) -> None:
@@ -124,8 +129,8 @@ def check_crossings(mesh: Mesh, findings: Findings) -> None:
             cell for identity, cells in holders.items() if mesh.identities[identity].hierarchy == name for cell in cells
         }
         others = (signed | trusting[name]) - {hierarchy.cell}
-        if not hierarchy.existing:
-            _check_regions(mesh, name, sorted(others), findings)
+        _check_regions(mesh, name, sorted(others), findings)
+        _check_permission(mesh, name, sorted(signed), findings)
 
 
 def _check_discovery(mesh: Mesh, findings: Findings) -> None:
@@ -135,9 +140,14 @@ def _check_discovery(mesh: Mesh, findings: Findings) -> None:
         region, regions = mesh.cells[here].region, {mesh.cells[here].region, mesh.cells[there].region}
         if mesh.cells[there].discovery is not CellDiscovery.ROLE or mesh.virtual_nodes[node].service_discovery:
             continue
-        problems = []
-        if mesh.services[caller].attached:
-            problems.append(f"{caller} calls {node} and is attached: its task role has no name here to be trusted by")
+        attached, problems = mesh.services[caller].attached, []
+        if attached and not attached.task_role:
+            findings.add(
+                f"services.{caller}.attached.task_role",
+                f"it is missing: {caller} calls {node} of cell {there}, where callers are trusted by their task roles",
+                f"Write its name, or cells.{there}.discovery: dns",
+                given=(f"cells.{there}.discovery",),
+            )
         if len(set(map(naming.partition, regions))) > 1:
             problems.append(f"cell {here}, which calls {node}, is in another partition of AWS: roles do not cross")
         elif len(regions) > 1 and network_of(mesh, here).egress is Egress.ENDPOINTS:
@@ -173,13 +183,28 @@ def _check_identity(mesh: Mesh, identity: str, cells: set[str], findings: Findin
         )
 
 
+def _check_permission(mesh: Mesh, hierarchy: str, signed: list[str], findings: Findings) -> None:
+    """Report a permission that no cell may give: each could for a CA of its own account alone."""
+    existing = mesh.hierarchies[hierarchy].existing
+    accounts = {mesh.cells[cell].account for cell in signed}
+    if existing and existing.permit_acm and existing.account not in accounts:
+        findings.add(
+            f"hierarchies.{hierarchy}.existing.permit_acm",
+            f"the CA is of account {existing.account}, and no cell with certificates of it is",
+            "Remove it: in an account that the CA is shared with, ACM needs no permission",
+            given=(f"hierarchies.{hierarchy}.existing.arn",),
+        )
+
+
 def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], findings: Findings) -> None:
-    cell = mesh.hierarchies[hierarchy].cell
-    region = mesh.cells[cell].region
+    declared = mesh.hierarchies[hierarchy]
+    place, region = "cell", mesh.cells[declared.cell].region if declared.cell else ""
+    if declared.existing:
+        place, region = "existing.arn", declared.existing.arn.split(":")[3]
     for other in others:
         if mesh.cells[other].region != region:
             findings.add(
-                f"hierarchies.{hierarchy}.cell",
+                f"hierarchies.{hierarchy}.{place}",
                 f"its CAs are in {region}, and cell {other} is in {mesh.cells[other].region}: RAM shares in one region",
                 "Declare a hierarchy in each region; for a call between them, have each side trust the other's root by "
                 "trust: {file: ...}, not by hierarchy or also_trust",
@@ -205,11 +230,14 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
                     f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
                     "Give it other addresses, for example network: {cidr: 10.1.0.0/16}",
                 )
-    if mesh.namespace_of(one) == mesh.namespace_of(other):
+    shared = mesh.shared_namespace_of(one)
+    is_one = bool(shared) and shared == mesh.shared_namespace_of(other)
+    if mesh.namespace_of(one) == mesh.namespace_of(other) and not is_one:
         findings.add(
             f"cells.{other}.namespace",
             f"it is that of cell {one}, with which it talks, too: a VPC resolves one zone of a name",
-            f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}",
+            f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}; one that both share is "
+            "named by its ARN in both: namespace_id",
         )
 
 

@@ -42,6 +42,22 @@ def network_of(mesh: Mesh, cell: str) -> Network:
     return mesh.cells[cell].network or mesh.network
 
 
+def network_place(mesh: Mesh, cell: str) -> tuple[str, Network]:
+    """The network of a cell's services, with its place in the file; the mesh's, if there is no such cell."""
+    declared = mesh.cells.get(cell)
+    own = declared.network if declared else None
+    return (f"cells.{cell}.network", own) if own else ("network", mesh.network)
+
+
+def networks(mesh: Mesh) -> Iterator[tuple[str, Network, tuple[str, ...]]]:
+    """Each network that the file describes: its place, and the cells whose services run there."""
+    running = dict.fromkeys(service.cell for service in mesh.services.values() if service.cell in mesh.cells)
+    yield "network", mesh.network, tuple(cell for cell in running if not mesh.cells[cell].network)
+    for cell, declared in mesh.cells.items():
+        if declared.network:
+            yield f"cells.{cell}.network", declared.network, (cell,)
+
+
 def service_at(mesh: Mesh, place: str) -> str:
     """The service that runs the proxy at a place, ``virtual_nodes.NAME`` for example; empty if none does."""
     section, _, name = place.partition(".")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert import naming
@@ -10,19 +9,16 @@ from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, cro
 from meshcert.mesh.host_policies import DnsServiceDiscovery, ResponseType, ServiceDiscovery
 from meshcert.mesh.issuance import ExistingAuthority
 from meshcert.mesh.network import CellDiscovery
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST, trust_length
 from meshcert.proxy import RemoteNamespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from meshcert.mesh.issuance import Hierarchy
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.network import Cell
     from meshcert.mesh.proxies import VirtualNode
-
-
-LONGEST_TRUST = 2_048
-"""Characters of a role's trust policy without white space (IAM user guide, "IAM and AWS STS quotas")."""
 
 
 class Sharing(NamedTuple):
@@ -62,7 +58,7 @@ class RemoteCallers(NamedTuple):
     Args:
         accounts: Their accounts.
         roles: ARNs of the roles of their tasks.
-        any_role: Patterns of ARNs that all roles of the mesh in their cells have.
+        any_role: Patterns of ARNs that all roles of the mesh in their cells have, and those of the user's task roles.
         services: The Cloud Map services that they look for.
     """
 
@@ -81,13 +77,13 @@ class RemoteCallers(NamedTuple):
     def condition(self) -> dict[str, dict[str, list[str]]]:
         """Which roles of them it admits; where it has no room for so many, any role of the mesh in their cells."""
         exact = _admitting(self.roles)
-        fits = len(_trust_policy(self.principals, exact)) <= LONGEST_TRUST
+        fits = trust_length(self.principals, exact) <= LONGEST_TRUST
         return exact if fits else _admitting(self.any_role)
 
     @property
     def trust_length(self) -> int:
-        """Characters of the trust policy, of :data:`LONGEST_TRUST`."""
-        return len(_trust_policy(self.principals, self.condition))
+        """Characters of the trust policy, of :data:`~meshcert.mesh.stacks.trust_policies.LONGEST_TRUST`."""
+        return trust_length(self.principals, self.condition)
 
 
 def in_cell(mesh: Mesh, cell: str) -> Mesh:
@@ -106,14 +102,18 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
     place = mesh.cells[cell]
     own = {name for name, cells in cells_of_identities(mesh).items() if cell in cells}
     hierarchies = {
-        name: declared if declared.cell == cell else _of_another_cell(declared)
+        name: declared if declared.cell == cell else _of_another_cell(declared, place)
         for name, declared in mesh.hierarchies.items()
         if name in _hierarchies_of(mesh, cell)
     }
     return mesh.part(
         _registrations(mesh, cell),
         about=mesh.about.model_copy(
-            update={"namespace": place.namespace or mesh.namespace, "http_name": place.http_name}
+            update={
+                "namespace": mesh.namespace_of(cell),
+                "namespace_id": mesh.shared_namespace_of(cell) or _id_of_one(mesh),
+                "http_name": _http_name(mesh, cell),
+            }
         ),
         network=place.network or mesh.network,
         logs=place.logs or mesh.logs,
@@ -186,31 +186,24 @@ def remote_callers(mesh: Mesh, cell: str) -> RemoteCallers | None:
         return None
     places = {caller: mesh.cells[mesh.services[caller].cell] for caller, _ in found}
 
-    def roles(*owners: tuple[str, Cell]) -> tuple[str, ...]:
-        named = ((place, naming.role(mesh.name, place.region, owner)) for owner, place in owners)
-        return tuple(sorted({naming.role_arn(place.region, place.account, name) for place, name in named}))
+    def roles(of_services: str = "") -> tuple[str, ...]:
+        arns = set()
+        for caller, place in places.items():
+            attached = mesh.services[caller].attached
+            name = attached.task_role if attached else naming.role(mesh.name, place.region, of_services or caller)
+            arns.add(naming.role_arn(place.region, place.account, name))
+        return tuple(sorted(arns))
 
     return RemoteCallers(
         accounts=tuple(sorted({place.account for place in places.values()})),
-        roles=roles(*places.items()),
-        any_role=roles(*(("*", place) for place in places.values())),
+        roles=roles(),
+        any_role=roles("*"),
         services=tuple(sorted({service for _, service in found})),
     )
 
 
 def _admitting(roles: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     return {"ArnLike": {"aws:PrincipalArn": list(roles)}}
-
-
-def _trust_policy(principals: Sequence[str], condition: Mapping[str, object]) -> str:
-    """The trust policy as IAM counts it, in the words of the stacks."""
-    statement = {
-        "Action": "sts:AssumeRole",
-        "Condition": condition,
-        "Effect": "Allow",
-        "Principal": {"AWS": principals},
-    }
-    return json.dumps({"Statement": [statement], "Version": "2012-10-17"}, separators=(",", ":"))
 
 
 def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:
@@ -230,24 +223,46 @@ def _hierarchies_of(mesh: Mesh, cell: str) -> tuple[str, ...]:
     return tuple(name for name in mesh.hierarchies if name in used)
 
 
-def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespace]]:
-    """The virtual nodes that other cells run and whose tasks are found by a role there, each with where it is."""
-    found = {}
+def _id_of_one(mesh: Mesh) -> str:
+    """The namespace that the file names by its id, which is of the one cell with services; else empty."""
+    return "" if ":" in mesh.about.namespace_id else mesh.about.namespace_id
+
+
+def _http_name(mesh: Mesh, cell: str) -> str:
+    """Cloud Map's HTTP name of a cell's namespace if it is another than its name; else empty."""
+    of_the_mesh = mesh.about.http_name if mesh.namespace_of(cell) == mesh.namespace else ""
+    return mesh.cells[cell].http_name or of_the_mesh
+
+
+def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespace | None]]:
+    """
+    The virtual nodes that other cells run and whose tasks Cloud Map's API names, each with where it is.
+
+    None is the cell's own namespace, which the other cell's services are in, too; else a role there is assumed.
+    """
+    found: dict[str, tuple[str, RemoteNamespace | None]] = {}
     for name, declared in mesh.virtual_nodes.items():
         runner = mesh.runner_of(name)
         there = mesh.services[runner].cell if runner else cell
         place = mesh.cells[there]
-        if there == cell or declared.service_discovery or place.discovery is not CellDiscovery.ROLE:
+        if there == cell or declared.service_discovery:
+            continue
+        if (shared := mesh.shared_namespace_of(there)) and shared == mesh.shared_namespace_of(cell):
+            found[name] = mesh.cloud_map_name(runner), None
+            continue
+        if place.discovery is not CellDiscovery.ROLE:
             continue
         role = naming.role_arn(place.region, place.account, naming.discovery_role(mesh.name, place.region))
-        http_name = place.http_name or mesh.namespace_of(there)
+        http_name = _http_name(mesh, there) or mesh.namespace_of(there)
         found[name] = mesh.cloud_map_name(runner), RemoteNamespace(http_name, place.region, role)
     return found
 
 
-def _of_another_cell(declared: Hierarchy) -> Hierarchy:
-    """A hierarchy as the cells see it that do not make its CAs."""
-    named = declared.authority
+def _of_another_cell(declared: Hierarchy, place: Cell) -> Hierarchy:
+    """A hierarchy as the cells see it that do not make its CAs; of a CA of yours, ACM is permitted in its account."""
+    named, yours = declared.authority, declared.existing
+    if yours and yours.permit_acm and yours.account != place.account:
+        return declared.model_copy(update={"existing": yours.model_copy(update={"permit_acm": False})})
     if named is None:
         return declared
     existing = ExistingAuthority(arn=named.arn, root=named.root, lists=named.lists)

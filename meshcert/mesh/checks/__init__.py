@@ -28,7 +28,7 @@ from meshcert.mesh.checks.issuance import (
     check_trust,
     check_validity,
 )
-from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
+from meshcert.mesh.checks.limits import check_limits
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
 from meshcert.mesh.checks.network.cluster import check_cluster, check_logs
 from meshcert.mesh.checks.network.load_balancers import check_load_balancers
@@ -48,7 +48,6 @@ from meshcert.mesh.checks.services import (
     check_workload_apis,
 )
 from meshcert.mesh.checks.sources import check_sources
-from meshcert.mesh.checks.stacks.caller_rules import check_caller_rules
 from meshcert.mesh.checks.stacks.shards import check_shards
 from meshcert.mesh.checks.timeouts import check_timeouts
 from meshcert.mesh.checks.ways_out import check_ways_out
@@ -112,7 +111,5 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_drains,
         check_shards,
         check_limits,
-        check_caller_rules,
-        check_trust_bundles,
     ):
         one(mesh, findings)

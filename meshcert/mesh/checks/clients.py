@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from meshcert.errors import Fault
+from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST, trust_length
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
 
@@ -13,7 +18,7 @@ _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]{
 
 
 def check_clients(mesh: Mesh, findings: Findings) -> None:
-    """Report principals that are nobody or everybody, unknown hierarchies, and keys that are in two places."""
+    """Report principals that are nobody or everybody, unknown hierarchies, and keys in two places."""
     for name, identity in mesh.identities.items():
         if identity.client is None:
             continue
@@ -36,6 +41,20 @@ def check_clients(mesh: Mesh, findings: Findings) -> None:
                 f"service {service} presents {name}, and its key would be outside the mesh as well",
                 "Declare an identity of its own for the client, so that each can be revoked by itself",
                 given=(f"services.{service}", "virtual_gateways", "virtual_nodes"),
+            )
+
+
+def needs_raised_quota(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each client whose role can be made only in an account with a raised quota of IAM's."""
+    for name, identity in mesh.identities.items():
+        length = trust_length(identity.client.principals) if identity.client else 0
+        if length > LONGEST_TRUST:
+            yield Fault(
+                f"identities.{name}.client.principals",
+                f"the trust policy of its role would have {length:,} characters: IAM takes {LONGEST_TRUST:,}, unless "
+                "the quota was raised in its account",
+                "Name fewer (one role that the others may assume), name roles with shorter paths, or have the quota "
+                "raised before the deploy",
             )
 
 

@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault, MeshInvalid
+from meshcert.mesh.checks.clients import needs_raised_quota
+from meshcert.mesh.checks.delivery import follows_too_much
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.network.networks import no_ranges_of_a_vpc
 from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
@@ -63,6 +65,8 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _order(mesh),
         _passed_on(mesh),
         no_ranges_of_a_vpc(mesh),
+        follows_too_much(mesh),
+        needs_raised_quota(mesh),
     )
     return tuple(finding for kind in kinds for finding in kind)
 

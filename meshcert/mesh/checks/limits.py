@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.checks.stacks.caller_rules import caller_rules
-from meshcert.mesh.edges.callers import JOINED_FROM, callers
+from meshcert.mesh.cells.slices import in_cell
+from meshcert.mesh.checks.stacks.caller_rules import caller_rules, check_caller_rules
+from meshcert.mesh.edges.callers import sharing
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
@@ -135,14 +136,13 @@ def resources(mesh: Mesh) -> dict[str, int]:
             continue
         # Its security group, and the parameter with that one's id.
         counted["services"] += (GROUP if shards_of(mesh.shards, name) else 0) + (PARAMETER if mesh.shards else 0)
-    many = callers(mesh)
     for rule in caller_rules(mesh):
         counted[rule.stack] += CALL
     for caller, node in {(call.caller, call.node) for call in mesh.calls()}:
         counted[stack_of("services", mesh.shards, mesh.runner_of(node))] += CALL * (
             (not mesh.is_run(node)) + _is_narrowed(mesh, caller)
         )
-    if mesh.shards or any(count > JOINED_FROM for count in many.values()):
+    if mesh.shards or sharing(mesh):
         counted["services"] += GROUP + (PARAMETER if mesh.shards else 0)
     return dict(counted)
 
@@ -229,40 +229,60 @@ _EACH = {
 
 
 def check_limits(mesh: Mesh, findings: Findings) -> None:
-    """Report a mesh that does not fit into CloudFormation's stacks: synthesis would end in a stack trace."""
+    """Report a mesh without cells that does not fit into CloudFormation's stacks: synthesis would end in a trace."""
+    if not mesh.cells:
+        _check_sizes(mesh, findings)
+
+
+def check_limits_of_cells(mesh: Mesh, findings: Findings) -> None:
+    """
+    Report cells whose part of the mesh does not fit.
+
+    Args:
+        mesh: A mesh in which :func:`~meshcert.mesh.checks.check` has found nothing: only then has it parts.
+    """
+    for cell in mesh.cells:
+        _check_sizes(in_cell(mesh, cell), findings, cell=cell)
+
+
+def _check_sizes(mesh: Mesh, findings: Findings, *, cell: str = "") -> None:
     for stack, count in resources(mesh).items():
-        _check_stack(mesh, stack, count, findings)
+        _check_stack(mesh, stack, count, findings, cell=cell)
+    check_caller_rules(mesh, findings)
+    _check_trust_bundles(mesh, findings)
 
 
-def check_stored_settings(mesh: Mesh, stored: Iterable[str], findings: Findings) -> None:
+def check_stored_settings(mesh: Mesh, stored: Iterable[str], findings: Findings, *, cell: str = "") -> None:
     """
     Report a mesh that only the rights to its stored settings keep from fitting into CloudFormation's stacks.
 
     Args:
-        mesh: A mesh in which :func:`check_limits` has found nothing.
+        mesh: A mesh in which :func:`check_limits` has found nothing, or a cell's part of one.
         stored: The services whose proxies have settings that are too long for their task definition.
+        cell: The cell.
     """
     counted = resources(mesh)
     for stack, number in Counter(stack_of("services", mesh.shards, service) for service in stored).items():
-        _check_stack(mesh, stack, counted[stack] + STORED_SETTINGS * number, findings)
+        _check_stack(mesh, stack, counted[stack] + STORED_SETTINGS * number, findings, cell=cell)
 
 
-def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None:
+def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings, *, cell: str) -> None:
     if count <= MOST_RESOURCES:
         return
+    name = "-".join(filter(None, (mesh.name, cell, stack)))
+    in_a_shard = "Name some that are not deployed yet in a shard, or in one more (docs/limits.md)"
+    remedy = "Declare some that are not deployed yet in another cell" if cell else in_a_shard
     section, parts = _EACH[stack.partition("-")[0]]
     findings.add(
         section,
-        f"the stack {mesh.name}-{stack} would have {count} resources, and CloudFormation takes {MOST_RESOURCES}: "
+        f"the stack {name} would have {count} resources, and CloudFormation takes {MOST_RESOURCES}: "
         f"{parts}; there are {len(getattr(mesh, section))} {section}",
-        "Name some that are not deployed yet in a shard, or in one more (docs/limits.md)"
-        if section != "hierarchies"
-        else "Divide it into two meshes",
+        remedy if section != "hierarchies" else "Divide it into two meshes",
         given=(section, "shards"),
     )
 
 
-def check_trust_bundles(mesh: Mesh, findings: Findings) -> None:
+def _check_trust_bundles(mesh: Mesh, findings: Findings) -> None:
     """Report more hierarchies than the deploy function's environment has room for."""
     used = sum(
         length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[each].made or 1 for each in mesh.listed(name)))

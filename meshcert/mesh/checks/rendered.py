@@ -12,6 +12,7 @@ from meshcert.bounded_json import MOST_BYTES
 from meshcert.documents.route_table import LONGEST_PACKED
 from meshcert.documents.stored_settings import LONGEST_IN_ENVIRONMENT
 from meshcert.mesh.calls import backends_of, target_of
+from meshcert.mesh.cells.slices import in_cell
 from meshcert.mesh.checks.limits import check_stored_settings
 from meshcert.mesh.proxies import VirtualGateway
 from meshcert.mesh.rendering.route_tables import route_table, task_settings
@@ -44,7 +45,11 @@ def check_rendered(mesh: Mesh, findings: Findings) -> None:
             _add(findings, place, f"it has {routes} routes, and {_MOST_ROUTES} are read")
         elif routes >= _FEWEST and _check_documents(mesh, name, place, findings):
             stored.append(name)
-    check_stored_settings(mesh, stored, findings)
+    if not mesh.cells:
+        check_stored_settings(mesh, stored, findings)
+    for cell in mesh.cells:
+        mine = [name for name in stored if mesh.services[name].cell == cell]
+        check_stored_settings(in_cell(mesh, cell), mine, findings, cell=cell)
 
 
 def _check_documents(mesh: Mesh, service: str, place: str, findings: Findings) -> bool:

@@ -174,7 +174,7 @@ def _check_task(place: str, service: DeclaredService, findings: Findings, ways: 
         findings.add(
             f"{place}.application",
             f"the listener of virtual node {service.virtual_node} leads to an application, and there is none",
-            "Add application: {image: FOLDER, port: ...}",
+            f"Add application: {{{'' if service.attached else 'image: FOLDER, '}port: ...}}",
             given=ways,
         )
     if service.virtual_gateway and not service.virtual_node:

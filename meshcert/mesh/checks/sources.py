@@ -132,6 +132,14 @@ def _check_reachable(
     name: str, service: DeclaredService, place: str, source: TlsCertificate | TlsTrust, findings: Findings
 ) -> None:
     proxy, at = service.proxy, f"services.{name}.proxy"
+    if service.attached:
+        findings.add(
+            place,
+            f"service {name} is attached, and its sidecar has no volume of yours, nor the socket of an SDS server",
+            "Name an identity or a hierarchy of this file instead; or have meshcert run the service",
+            given=(f"services.{name}.attached",),
+        )
+        return
     if isinstance(source, SdsSecret):
         if not proxy.sds_socket_path:
             findings.add(

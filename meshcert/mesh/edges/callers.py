@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from meshcert.mesh.mesh import Mesh
 
 JOINED_FROM, MOST_ONE_BY_ONE = 40, 50
@@ -19,10 +21,39 @@ the two numbers a caller has both, so that no caller is shut out while a mesh gr
 
 ONE_BY_ONE = "callers_one_by_one"
 """
-The key of the CDK's context with the services, between commas, whose callers are let in one by one all the same.
+The key of the CDK's context with the services, between commas, whose callers are let in one by one, however many.
 
-For one deploy, in which the callers that a service has get the shared group: shards are deployed in any order.
+For one deploy between two: callers have the shared group and a rule of their own each, so before and after it a service
+may let in either. Shards are deployed in any order.
 """
+
+
+class Admission(NamedTuple):
+    """
+    How a service lets its callers in.
+
+    Args:
+        joined: Whether callers have the group that they share besides their own.
+        shared: Whether that one is let in.
+        own: Whether each caller's own is.
+    """
+
+    joined: bool
+    shared: bool
+    own: bool
+
+
+def admission(count: int, *, is_one_by_one: bool = False) -> Admission:
+    """
+    How a service with so many callers lets them in.
+
+    Args:
+        is_one_by_one: Whether this deploy lets in each of them, however many they are (:data:`ONE_BY_ONE`).
+    """
+    joined = count > JOINED_FROM
+    if is_one_by_one:
+        return Admission(joined=True, shared=False, own=True)
+    return Admission(joined, joined, count <= MOST_ONE_BY_ONE)
 
 
 def calling(mesh: Mesh) -> set[tuple[str, str]]:
@@ -33,6 +64,22 @@ def calling(mesh: Mesh) -> set[tuple[str, str]]:
 def callers(mesh: Mesh) -> Counter[str]:
     """The number of proxies that call each service that anybody calls."""
     return Counter(callee for _, callee in calling(mesh))
+
+
+def sharing(mesh: Mesh, one_by_one: Collection[str] = ()) -> frozenset[str]:
+    """
+    The services whose tasks have the group that callers share; those of yours (attached) never do.
+
+    Args:
+        one_by_one: The services whose callers this deploy lets in one by one.
+    """
+    runners = {service.proxy_place: name for name, service in mesh.services.items() if not service.attached}
+    count = callers(mesh)
+    return frozenset(
+        runners[caller]
+        for caller, callee in calling(mesh)
+        if caller in runners and admission(count[callee], is_one_by_one=callee in one_by_one).joined
+    )
 
 
 def one_by_one(context: object) -> frozenset[str]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.cells.checks import check_crossings
 from meshcert.mesh.checks import check
+from meshcert.mesh.checks.limits import check_limits_of_cells
 from meshcert.mesh.checks.rendered import check_rendered
 from meshcert.mesh.checks.renewals import check_rollouts
 from meshcert.mesh.checks.stacks.logical_ids import check_logical_ids
@@ -100,6 +101,7 @@ def read_mesh(text: bytes) -> Reading:
         check(draft, findings)
         if mesh and not (findings.faults or source.faults or plain.faults):
             check_crossings(mesh, findings)
+            check_limits_of_cells(mesh, findings)
             check_rendered(mesh, findings)
             check_logical_ids(mesh, findings)
             check_rollouts(mesh, findings)

@@ -97,7 +97,8 @@ def _words(error: ErrorDetails, key: str, known: Mapping[str, FieldInfo]) -> tup
             words = (f"there are {context['actual_length']} of them", f"Keep at most {context['max_length']}")
         case _:
             wanted = error["msg"].removeprefix("Input should ").removeprefix("String should ")
-            words = (f"{shown(value)} is not allowed", f"It must {wanted}")
+            example = _example(known.get(key)) if kind == "string_pattern_mismatch" else ""
+            words = (f"{shown(value)} is not allowed", f"It must {wanted}{example}")
     return words
 
 

@@ -31,7 +31,12 @@ LOG_BUFFER_MIB = 5
 MOUNT_OPTIONS = ("noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}")
 """Of the tmpfs at :data:`~meshcert.contract.container.MATERIAL_DIR`."""
 LONGEST_START_TIMEOUT_S = 120
-"""The longest ``startTimeout`` of a container on Fargate (Amazon ECS API, ContainerDefinition)."""
+"""
+The longest ``startTimeout`` of a container on Fargate (Amazon ECS API, ContainerDefinition).
+
+Without it, one that waits for another's health waits for up to three hours, in a service as well: ECS replaces a task
+that is not healthy once it is RUNNING, which it is when all of its containers have started (containers-roadmap#2379).
+"""
 HEALTHY, START = "HEALTHY", "START"
 """Conditions of a dependency (Amazon ECS API, ContainerDependency)."""
 
@@ -62,8 +67,7 @@ class SidecarContainer:
         ports: TCP ports it listens on for others.
         after: The containers that it starts after, by name, each with the condition.
         essential: Whether the task ends with it. Beside a job it does not: the application's exit code decides.
-        start_timeout_s: How long others wait until it is healthy, seconds; then the task ends. With None they wait for
-            hours, if nothing else ends the task.
+        start_timeout_s: How long others wait until it is healthy, seconds; then the task ends. None if none does.
     """
 
     name: str
@@ -99,6 +103,8 @@ def envoy_container(
         health=ContainerHealth(("CMD", "python", "-m", "entrypoint.healthcheck"), 10, 10, 3, 60),
         stop_timeout_s=math.ceil(envoy_stop_s(drain_s, application_stop_s)),
         tmpfs_mib=16,
+        # Its own deadlines end a start within 80 s; this is for one that hangs. Nobody waits for a gateway's.
+        start_timeout_s=LONGEST_START_TIMEOUT_S,
         ports=tuple(listener.port for listener in listeners),
     )
 

@@ -124,6 +124,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
             for foreign in _each_once(each for side in sides for each in _foreign(side.trust))
         },
         cloud_map_namespace=mesh.http_name if any(map(_is_registered_here, backends)) else "",
+        cloud_map_owner=mesh.namespace_owner if any(map(_is_registered_here, backends)) else "",
     )
 
 

@@ -13,7 +13,6 @@ from meshcert.documents.stored_settings import SettingsRow, packed_settings
 from meshcert.mesh.rendering.containers import (
     HEALTHY,
     LOG_BUFFER_MIB,
-    LONGEST_START_TIMEOUT_S,
     MOUNT_OPTIONS,
     envoy_container,
     readiness_container,
@@ -85,10 +84,10 @@ def sidecar(mesh: Mesh, service: str) -> Sidecar:
     variables = {PROXY_FROM: SettingsRow(naming.routes_table(mesh.name), service).uri}
     if declared.is_job:
         # ECS tells it to stop when the application has ended, and it has no ways in that anybody had to leave.
-        # No service's scheduler ends a task that is not healthy: it would wait, and cost, for hours. ECS heeds the
-        # timeout of a container that runs, not of one that has ended (amazon-ecs-agent, dependencygraph/graph.go).
+        # ECS heeds the startTimeout of a container that runs, not of one that has ended, and only an essential one ends
+        # the task with it (amazon-ecs-agent, dependencygraph/graph.go): the job would wait, and cost, for hours.
         envoy = envoy_container({**variables, AWAITS_STOP: "true"}, (), drain_s=0, application_stop_s=0)
-        containers = [replace(envoy, essential=False, start_timeout_s=LONGEST_START_TIMEOUT_S)]
+        containers = [replace(envoy, essential=False)]
     else:
         stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
         containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SHARDED = ("identities", "services")
 """The stacks that a shard has a part of."""
+MOVES_ASKED = "moves_asked"
+"""The key of the CDK's context that says that ``make deploy`` has asked AWS whether the mesh can be deployed over."""
 Member = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\*?$", examples=["ledger", "pay-*"])]
 """A name, or the beginning of names before a ``*``."""
 

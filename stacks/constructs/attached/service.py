@@ -16,6 +16,7 @@ from meshcert.deploying.settings import SETTINGS_TYPE
 from meshcert.mesh import proxy_settings, settings_document
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.policy_length import require_room
+from stacks.constructs.containers.registration import name_namespace_once
 from stacks.constructs.containers.task_rights import WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.envoy_service import DNS_TTL
 from stacks.constructs.refused_peers import count_refused_peers
@@ -89,6 +90,7 @@ class AttachedService(Construct):
                 dns_ttl=DNS_TTL,
                 custom_health_check=servicediscovery.HealthCheckCustomConfig(failure_threshold=1),
             )
+            name_namespace_once(registry)
             ssm.StringParameter(
                 self,
                 "Registry",

@@ -25,6 +25,7 @@ from meshcert.contract.stopping import APPLICATION_STOP_S
 from meshcert.mesh.rendering.containers import (
     LOG_BUFFER_MIB,
     LONGEST_START_PERIOD_S,
+    LONGEST_START_TIMEOUT_S,
     envoy_container,
     readiness_container,
 )
@@ -148,6 +149,7 @@ class TaskContainers:
             else None,
             stop_timeout=Duration.seconds(application.stop_timeout_s),
             health_check=_health_check(application.health_check),
+            start_timeout=_start_timeout(application.health_check),
             user=application.user or None,
             cpu=application.cpu or None,
             memory_limit_mib=application.memory_mib or None,
@@ -197,6 +199,12 @@ def _health_check(check: ApplicationHealthCheck) -> ecs.HealthCheck | None:
         retries=check.retries,
         start_period=Duration.seconds(min(check.grace_period_s, LONGEST_START_PERIOD_S)),
     )
+
+
+def _start_timeout(check: ApplicationHealthCheck) -> Duration | None:
+    """How long readiness waits for the command, if that covers the grace: without, ECS has it wait for three hours."""
+    bounded = check.command and check.grace_period_s <= LONGEST_START_TIMEOUT_S
+    return Duration.seconds(LONGEST_START_TIMEOUT_S) if bounded else None
 
 
 def _proxy_environment(egress_port: int) -> dict[str, str]:

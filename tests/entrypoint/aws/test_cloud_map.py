@@ -50,6 +50,19 @@ def test_all_tasks_are_asked_for_whatever_their_health() -> None:
     }
 
 
+def test_a_namespace_of_another_account_is_asked_for_with_its_owner() -> None:
+    """Both questions; else Cloud Map looks for it in the caller's account."""
+    wire = _Wire(200, {"Instances": [], "InstancesRevision": 7})
+    reader = CloudMapReader(wire, "mesh.local", "111122223333")
+
+    owners = []
+    for _ in range(2):
+        reader.tasks("teller")
+        owners.append((wire.sent[0][0][1], wire.sent[1]["OwnerAccount"]))
+
+    assert [owner for _, owner in owners] == ["111122223333"] * 2
+
+
 @pytest.mark.parametrize(
     "instance",
     [

@@ -110,6 +110,17 @@ class Front:
         return found
 
 
+def registered_alone(namespace: str) -> dict[str, Any]:
+    """The template's resources of the service alone, registered in a namespace that is named by its ARN."""
+    resources = _resources("yellow", IMAGE, "yes")
+    for name in ("Namespace", "Balancer", "Targets", "Listener", "Queue", "QueuePolicy", "Rule"):
+        del resources[name]
+    registry, service = resources["Registry"]["Properties"], resources["Service"]
+    registry["NamespaceId"] = registry["DnsConfig"]["NamespaceId"] = namespace
+    del service["Properties"]["LoadBalancers"], service["DependsOn"]
+    return resources
+
+
 def _resources(color: str, image: str, healthy: str) -> dict[str, Any]:
     check = {"Command": ["CMD", "python", "/app/health.py"], "Interval": 1, "Timeout": 60, "Retries": 2}
     environment = [{"Name": "COLOR", "Value": color}, {"Name": "HEALTHY", "Value": healthy}]

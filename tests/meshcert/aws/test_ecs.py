@@ -247,6 +247,7 @@ class TestServices:
         seen = look(deployment("ecs-svc/2", "IN_PROGRESS"), tasks=(task,))
 
         assert (seen.failures, seen.excused) == ((), expected)
+        assert seen.excused_code == (task["containers"][0].get("exitCode") or 0)
         assert look(deployment("ecs-svc/3", "IN_PROGRESS"), tasks=(task,)).excused == ()
         assert look(deployment("ecs-svc/2", "COMPLETED"), tasks=(task,)).excused == ()
 

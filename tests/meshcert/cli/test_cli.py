@@ -202,6 +202,7 @@ class TestStatus:
                 "identities",
                 "unreadable",
                 "files",
+                "strict",
                 "bundles",
             }
             assert (document["schema"], document["mesh"], document["region"]) == (1, "color", "eu-west-1")

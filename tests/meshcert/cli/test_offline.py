@@ -16,16 +16,26 @@ from meshcert.cli.costs.issuing import HOURS, IssuingWay, issuing_costs
 from meshcert.cli.costs.offline import declared_usage, offline_plan
 from meshcert.cli.exit_codes import SETTLED, USAGE
 from meshcert.mesh import load_mesh, read_mesh
-from stacks.constructs.network import ENDPOINTS, PARAMETERS
+from stacks.constructs.network import ENDPOINTS, PARAMETERS, ROLES
+from tests.meshcert.mesh.cells.yelb import mesh as yelb
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.meshcert.mesh.test_applications import PARAMETER
 from tests.stacks.test_sizes import mesh_of
 
 if TYPE_CHECKING:
     from meshcert.cli.account import Account
+    from meshcert.mesh import Mesh
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "mesh.yaml"
+ONE_ACCOUNT = ROOT / "examples" / "yelb.yaml"
+EXISTING = {
+    "existing": {
+        "vpc": "vpc-0123456789abcdef0",
+        "cidrs": ["10.2.0.0/16"],
+        "subnets": {"eu-west-1a": "subnet-0123456789abcdef0", "eu-west-1b": "subnet-0123456789abcdef1"},
+    }
+}
 
 
 def no_account(*_: object) -> Account:
@@ -94,15 +104,76 @@ def test_the_way_out_is_priced_as_the_stack_builds_it(tmp_path: Path) -> None:
     assert line.dollars == pytest.approx(len(ENDPOINTS) * 2 * 0.01 * HOURS)
 
 
-def test_an_endpoint_for_parameters_is_priced_where_there_are_parameters() -> None:
-    """Beside those that every task needs."""
-    secrets = ("services.colorteller.application.secrets", {"LEVEL": PARAMETER})
-    mesh = read_mesh(changed(("network.egress", "endpoints"), secrets)).mesh
-    assert mesh is not None
+OF_CELLS = [(f"cells.{cell}.network.egress", "endpoints") for cell in ("frontend", "backend")]
 
-    (line,) = [line for line in offline_plan(mesh).workload if line.what == "interface endpoints"]
 
-    assert line.quantity == f"{len(ENDPOINTS | PARAMETERS)} in 2 zones"
+@pytest.mark.parametrize(
+    ("mesh", "endpoints", "gateways"),
+    [
+        pytest.param(
+            read_mesh(
+                changed(
+                    ("network.egress", "endpoints"),
+                    ("services.colorteller.application.secrets", {"LEVEL": PARAMETER}),
+                )
+            ).mesh,
+            f"{len(ENDPOINTS | PARAMETERS)} in 2 zones",
+            0,
+            id="an application fetches a parameter",
+        ),
+        pytest.param(yelb(), "", 2, id="cells have a network each, and one that only makes CAs has none"),
+        pytest.param(
+            yelb(OF_CELLS[1], ("cells.backend.network.availability_zones", ["eu-west-1a", "eu-west-1b", "eu-west-1c"])),
+            f"{len(ENDPOINTS)} in 3 zones",
+            1,
+            id="a cell has endpoints, another a NAT gateway",
+        ),
+        pytest.param(
+            yelb(*OF_CELLS),
+            f"{len(ENDPOINTS | ROLES)} in 2 zones, {len(ENDPOINTS)} in 2 zones",
+            0,
+            id="tasks assume the role of the other cell",
+        ),
+        pytest.param(
+            yelb(*OF_CELLS, ("cells.backend.discovery", "dns")),
+            f"{len(ENDPOINTS)} in 2 zones, {len(ENDPOINTS)} in 2 zones",
+            0,
+            id="they ask DNS",
+        ),
+        pytest.param(
+            yelb(OF_CELLS[0], ("cells.backend.network", EXISTING)),
+            f"{len(ENDPOINTS | ROLES)} in 2 zones",
+            0,
+            id="a cell is in a VPC that is there",
+        ),
+    ],
+)
+def test_each_network_has_the_ways_out_that_its_tasks_need(mesh: Mesh, endpoints: str, gateways: int) -> None:
+    """In each zone of it an endpoint for everything that tasks ask, or a way through NAT."""
+    lines = {line.what: line for line in offline_plan(mesh).workload}
+    pairs = [each.split(" in ") for each in endpoints.split(", ")] if endpoints else []
+    hours = sum(int(number) * int(zones.split()[0]) for number, zones in pairs) * HOURS
+
+    assert ("interface endpoints" in lines) == bool(endpoints)
+    if endpoints:
+        assert lines["interface endpoints"].quantity == endpoints
+        assert lines["interface endpoints"].dollars == pytest.approx(hours * 0.01)
+    told = sum(line.dollars for what, line in lines.items() if what.startswith("NAT"))
+    assert told == pytest.approx(gateways * 0.05 * HOURS)
+
+
+def test_each_cell_has_keys_queues_and_alarms_of_its_own() -> None:
+    """CAs and certificates stand once; the cell that only makes CAs has nothing else."""
+    of_cells, of_one = (
+        {line.what: line for line in offline_plan(mesh).month.lines} for mesh in (yelb(), load_mesh(ONE_ACCOUNT))
+    )
+
+    for what in ("KMS keys", "ticks, and Lambda listening at the queues", "alarms, metrics, dashboard"):
+        assert of_cells[what].dollars == pytest.approx(2 * of_one[what].dollars), what
+    # Both hierarchies' roots in the page's account, and the databases' in the other.
+    assert of_cells["secrets"].quantity == "8 at $0.40"
+    assert of_cells["private CAs"].quantity == "2 at $400"
+    assert of_cells["certificates, issued and renewed"] == of_one["certificates, issued and renewed"]
 
 
 def test_container_insights_cost_something_only_where_they_are_asked_for() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.simulation.vault import SEED_VERSION
-from meshcert.deploying.custom_resource import Deployment, answer
+from meshcert.deploying.custom_resource import answer
 from meshcert.errors import AccessDenied, Fault, SettingsInvalid
 from meshcert.identity import ServiceUse
 from meshcert.material.document import read_trust_bundle
@@ -28,6 +28,7 @@ from tests.meshcert.publishing.world import (
 )
 
 if TYPE_CHECKING:
+    from meshcert.deploying.deployment import Deployment
     from tests.meshcert.publishing.world import World
 
 

@@ -188,11 +188,15 @@ OTHER_CA = WANTED._replace(arn=f"{ROOT}-of-before")
     ("old", "seen", "words"),
     [
         ({"Existing": existing_properties(WANTED)}, AGEING, ""),
-        ({"Existing": existing_properties(WANTED)}, AGEING._replace(status="DISABLED"), "UpdateCertificateAuthority"),
+        (
+            {"Existing": existing_properties(WANTED)},
+            AGEING._replace(key_algorithm="EC_prime256v1"),
+            "key_algorithm: EC",
+        ),
         ({"Existing": existing_properties(OTHER_CA)}, AGEING, "would outlive it"),
         ({}, AGEING, "would outlive it"),
     ],
-    ids=["the same CA", "the same, disabled", "another CA of yours", "a CA of the mesh's own"],
+    ids=["the same CA", "the same, with another key", "another CA of yours", "a CA of the mesh's own"],
 )
 def test_the_end_of_a_ca_is_held_against_those_alone_who_begin_with_it(
     world: World, old: dict[str, Any], seen: SeenAuthority, words: str

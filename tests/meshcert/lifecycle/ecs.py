@@ -54,6 +54,7 @@ class Deployment:
     failed_tasks: int = 0
     failures: list[str] = field(default_factory=list)
     excused: list[str] = field(default_factory=list)
+    excused_code: int = 0
     starts_at: dt.datetime | None = None
     was_completed: bool = False
 
@@ -148,6 +149,7 @@ class SimulatedEcs:
             WORDS,
             tuple(newest.failures),
             tuple(newest.excused),
+            newest.excused_code,
             refusal=service.refusal,
         )
 

@@ -28,6 +28,29 @@ def faults(text: str) -> dict[str, str]:
 ATTACHED = {"cluster": "own", "service": "orders", "container": "app", "security_group": "sg-0123456789abcdef0"}
 
 
+def test_certificates_of_yours_need_a_volume_that_a_sidecar_has_not() -> None:
+    """The remedy is none that the next check refuses."""
+    document = yaml.safe_load(FILE.read_text())
+    tls = document["virtual_nodes"]["orders"]["listeners"][0]["tls"]
+    tls["certificate"] = {"file": {"certificate_chain": "/keys/chain.pem", "private_key": "/keys/key.pem"}}
+
+    faults = read_mesh(yaml.safe_dump(document).encode()).faults
+
+    assert [fault.place for fault in faults] == ["virtual_nodes.orders.listeners[0].tls.certificate.file"]
+    assert "its sidecar has no volume of yours" in faults[0].problem
+    assert "an identity or a hierarchy of this file" in faults[0].remedy
+
+
+def test_an_application_of_yours_is_its_port_alone() -> None:
+    """Its image stands in its own task definition."""
+    document = yaml.safe_load(FILE.read_text())
+    del document["services"]["orders"]["application"]
+
+    (fault,) = read_mesh(yaml.safe_dump(document).encode()).faults
+
+    assert (fault.place, fault.remedy) == ("services.orders.application", "Add application: {port: ...}")
+
+
 @pytest.mark.parametrize(
     ("fields", "place", "problem"),
     [
@@ -44,6 +67,14 @@ ATTACHED = {"cluster": "own", "service": "orders", "container": "app", "security
             "attached",
             "meshcert-shop/edge is",
         ),
+        (
+            {"attached": {**ATTACHED, "cloud_map_service": "edge"}},
+            "attached.cloud_map_service",
+            "has the tasks of service",
+        ),
+        ({"attached": {**ATTACHED, "cloud_map_service": "stock"}}, "attached.cloud_map_service", "meet those of both"),
+        ({"workload_api": False}, "workload_api", "is not served for attached services"),
+        ({"proxy": {}}, "proxy", "or from an SDS server, are not served"),
         ({"attached": {**ATTACHED, "cluster": "a b"}}, "attached.cluster", "is not allowed"),
         ({"attached": {**ATTACHED, "security_group": "group"}}, "attached.security_group", "is not allowed"),
     ],
@@ -94,7 +125,8 @@ def test_callers_find_it_by_a_cloud_map_service_of_yours() -> None:
 def test_services_of_two_stacks_do_not_share_a_security_group() -> None:
     """A rule that both need would be in both stacks; EC2 has it once, and it goes with the first that leaves."""
     document = yaml.safe_load(FILE.read_text())
-    apart = faults(yaml.safe_dump(document | {"shards": {"one": ["stock"]}}))
-    together = faults(yaml.safe_dump(document | {"shards": {"one": ["stock", "orders"]}}))
+    apart = faults(yaml.safe_dump(document | {"shards": {"one": ["stock", "report"]}}))
+    together = faults(yaml.safe_dump(document | {"shards": {"one": ["stock", "orders", "report"]}}))
 
-    assert (list(apart), together) == (["services.stock.attached.security_group"], {})
+    assert list(apart) == [f"services.{name}.attached.security_group" for name in ("report", "stock")]
+    assert together == {}

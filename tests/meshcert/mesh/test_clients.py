@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from meshcert.mesh import read_mesh
+from meshcert.mesh.checks.findings import findings_of
 from tests.meshcert.mesh.mesh_slips import Slip, assert_found_alone, changed, faults_of, identity
+from tests.stacks.synthesis import ROOT
 
 PARTNER = "identities.partner"
 PRINCIPAL = "arn:aws:iam::111122223333:role/batch"
@@ -30,6 +33,18 @@ def test_a_clients_role_may_be_assumed_by_several_and_reads_roots() -> None:
 
     (fault,) = faults_of(changed((PARTNER, DECLARED | {"client": client | {"trust": ["nobody"]}})))
     assert fault.place == f"{PARTNER}.client.trust[0]"
+
+
+@pytest.mark.parametrize(("path", "told"), [("", 0), ("p" * 200 + "/", 1)])
+def test_principals_that_need_a_raised_quota_are_a_finding(path: str, told: int) -> None:
+    """Who had it raised deploys on; for anybody else IAM would refuse the role in the middle of a deploy."""
+    users = [f"arn:aws:iam::444455556666:user/{path}{number}" for number in range(10)]
+    reading = read_mesh(changed((PARTNER, DECLARED | {"client": {"principals": users}})))
+    assert reading.mesh, reading.faults
+
+    places = [finding.place for finding in findings_of(reading.mesh, ROOT)]
+
+    assert places.count(f"{PARTNER}.client.principals") == told
 
 
 def test_nobody_fetches_the_key_of_a_service() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from evidence.fixtures.large_company import large_company
+from evidence.fixtures.large_mesh import large_mesh
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
@@ -203,3 +206,38 @@ def test_a_mesh_of_200_services_is_refused_with_the_numbers_and_nothing_else() -
     assert list(told) == ["identities", "services"]
     assert "the stack company-identities would have 911 resources, and CloudFormation takes 500" in told["identities"]
     assert "the stack company-services would have 1729 resources" in told["services"]
+
+
+@pytest.mark.parametrize(
+    ("backends", "delivery", "followed"), [(126, "file", None), (127, "file", 129), (127, "sds", None)]
+)
+def test_an_envoy_that_would_follow_more_files_than_linux_lets_it_is_a_finding(
+    backends: int, delivery: str, followed: int | None
+) -> None:
+    """One for each backend, and those of its certificate and of the roots."""
+    values = large_mesh(150, 150)
+    gateways, nodes = values["virtual_gateways"], values["virtual_nodes"]
+    called = [copy.deepcopy(each) for gateway in gateways.values() for each in gateway["backends"]][:backends]
+    for backend in called:
+        backend["client_policy"]["tls"]["certificate"] = {"identity": "s0000"}
+        listener = nodes[backend["virtual_node"]]["listeners"][0]
+        listener["tls"]["validation"]["subject_alternative_names"]["match"]["exact"] = [
+            host for name in gateways for host in values["identities"][name]["dns_names"]
+        ]
+    gateways["s0000"] |= {
+        "backends": called,
+        "routes": [{"match": {"prefix": f"/{node}"}, "virtual_node": node} for node in map(_node, called)],
+    }
+    values["services"]["s0000"]["delivery"] = delivery
+    reading = read_mesh(yaml.dump(values, Dumper=yaml.CSafeDumper, sort_keys=False).encode())
+    assert reading.mesh, reading.faults
+
+    found = {finding.place: finding.problem for finding in findings_of(reading.mesh, ROOT)}
+
+    told = found.get("services.s0000.delivery", "")
+    assert bool(told) == bool(followed)
+    assert f"follows {followed} files" in told or not followed
+
+
+def _node(backend: dict[str, Any]) -> str:
+    return str(backend["virtual_node"])

@@ -11,11 +11,19 @@ import yaml
 from click.testing import CliRunner
 
 from meshcert.cli.__main__ import cli
-from meshcert.mesh import Mesh, proxy_settings, read_mesh, services_by_identity, sidecar
+from meshcert.mesh import Mesh, load_mesh, proxy_settings, read_mesh, services_by_identity, sidecar
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.rendering.sidecar import container_definition
 from meshcert.proxy import ProxySettings
-from tests.meshcert.mesh.job_mesh import mesh_with_a_job
+from tests.stacks.synthesis import ROOT
+
+FILE = ROOT / "examples" / "own-cdk-app" / "mesh.yaml"
+
+
+def document() -> dict[str, Any]:
+    """The example's mesh file, whose job ``report`` calls ``stock`` at port 15100 of its own loopback."""
+    found: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return found
 
 
 def faults(found: dict[str, Any]) -> dict[str, str]:
@@ -25,9 +33,7 @@ def faults(found: dict[str, Any]) -> dict[str, str]:
 
 def mesh() -> Mesh:
     """The mesh of :func:`document`."""
-    reading = read_mesh(yaml.safe_dump(mesh_with_a_job()).encode())
-    assert reading.mesh, reading.faults
-    return reading.mesh
+    return load_mesh(FILE)
 
 
 def test_a_jobs_proxy_has_its_ways_out_and_nothing_else() -> None:
@@ -59,13 +65,11 @@ def test_the_task_ends_with_the_application_and_not_with_envoy() -> None:
     assert (found.application_after, found.tags, found.is_registered) == ({"envoy": "HEALTHY"}, {}, False)
 
 
-def test_the_command_prints_what_a_job_gets(tmp_path: Any) -> None:
+def test_the_command_prints_what_a_job_gets() -> None:
     """No registration, no tags; the application's container is essential."""
-    path = tmp_path / "mesh.yaml"
-    path.write_text(yaml.safe_dump(mesh_with_a_job()))
 
     def printed(*options: str) -> str:
-        result = CliRunner().invoke(cli, ["sidecar", "report", "--mesh", str(path), *options])
+        result = CliRunner().invoke(cli, ["sidecar", "report", "--mesh", str(FILE), *options])
         assert result.exit_code == 0, result.output
         return result.output
 
@@ -101,7 +105,7 @@ def test_the_command_prints_what_a_job_gets(tmp_path: Any) -> None:
 )
 def test_what_a_job_cannot_have_is_told_at_its_place(change: dict[str, Any], place: str, problem: str) -> None:
     """Each with the field to take away, or to write."""
-    found = mesh_with_a_job()
+    found = document()
     service = found["services"]["report"]
     for field, value in change.items():
         service[field] = {**service[field], **value} if field == "attached" else value
@@ -114,7 +118,7 @@ def test_what_a_job_cannot_have_is_told_at_its_place(change: dict[str, Any], pla
 
 def test_a_job_takes_no_requests() -> None:
     """Neither a listener nor a caller; and without backends there is nothing for its Envoy to do."""
-    listening, called, idle = mesh_with_a_job(), mesh_with_a_job(), mesh_with_a_job()
+    listening, called, idle = document(), document(), document()
     listening["virtual_nodes"]["report"]["listeners"] = listening["virtual_nodes"]["stock"]["listeners"]
     called["virtual_gateways"]["edge"]["backends"].append({"virtual_node": "report"})
     del idle["virtual_nodes"]["report"]["backends"]
@@ -126,7 +130,7 @@ def test_a_job_takes_no_requests() -> None:
 
 def test_a_node_without_a_listener_is_a_jobs() -> None:
     """What else runs it would have no port that anybody could call."""
-    found = mesh_with_a_job()
+    found = document()
     del found["virtual_nodes"]["orders"]["listeners"]
 
     assert faults(found) == {"virtual_nodes.orders.listeners": "there is none, and callers would have no port to call"}
@@ -134,7 +138,7 @@ def test_a_node_without_a_listener_is_a_jobs() -> None:
 
 def test_two_jobs_do_not_share_a_task_definition() -> None:
     """A task runs one proxy."""
-    found = mesh_with_a_job()
+    found = document()
     found["virtual_nodes"]["second"] = found["virtual_nodes"]["report"]
     found["services"]["second"] = {**found["services"]["report"], "virtual_node": "second"}
 
@@ -151,7 +155,7 @@ def test_a_job_that_nobody_calls_is_no_finding() -> None:
 )
 def test_a_group_takes_sixty_rules_for_callers_of_yours(jobs: int, groups: int, *, is_refused: bool) -> None:
     """AWS would refuse the 61st in mid-deploy, and three are others'; jobs that share a group have one rule."""
-    found = mesh_with_a_job()
+    found = document()
     for number in range(jobs):
         name = f"job-{number}"
         attached = {

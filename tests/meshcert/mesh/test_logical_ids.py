@@ -21,7 +21,7 @@ names = st.from_regex(r"[a-c]([a-c-]{0,3}[a-c])?", fullmatch=True)
 
 def gateways(*called: str, **fields: Any) -> dict[str, Any]:
     """The Color app's mesh file with gateways of these names, each with a load balancer, or with such fields."""
-    values = copy.deepcopy(COLOR)
+    values: dict[str, Any] = copy.deepcopy(COLOR)
     gateway, service = values["virtual_gateways"].pop(GATEWAY), values["services"].pop(GATEWAY)
     for name in called:
         values["virtual_gateways"][name] = gateway

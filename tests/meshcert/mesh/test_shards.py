@@ -19,8 +19,16 @@ from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
         (("shards", {"one": ["no-*"]}), "shards.one[0]", "no service and no identity is named no-*"),
         (("shards", {"one": ["*-x"]}), "shards.one[0]", ""),
         (("shards", {"One": ["colorteller"]}), "shards.One", ""),
+        (("shards", {"pki": ["colorteller"]}), "shards.pki", "those of a mesh color-services or color-identities"),
     ],
-    ids=["overlapping", "an unknown name", "a beginning of no name", "no beginning", "a shard's own name"],
+    ids=[
+        "overlapping",
+        "an unknown name",
+        "a beginning of no name",
+        "no beginning",
+        "a shard's own name",
+        "stacks of another mesh",
+    ],
 )
 def test_a_shard_that_cannot_be_is_refused(changes: tuple[str, Any], place: str, problem: str) -> None:
     """With its place."""

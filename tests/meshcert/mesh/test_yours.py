@@ -15,6 +15,10 @@ SUBNETS = {"us-west-1a": "subnet-0aaaaaaaaaaaaaaaa"}
 NETWORK = {"existing": {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/16"], "subnets": SUBNETS}}
 CA = "arn:aws:acm-pca:{}:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
 GROUP = "arn:aws:elasticloadbalancing:{}:111122223333:targetgroup/edge/0123456789abcdef"
+OWN = "111122223333"
+CLUSTER = "arn:aws:ecs:{}:{}:cluster/shop"
+TELLER = "services.colorteller"
+ATTACHED = {"service": "teller", "container": "app", "security_group": "sg-0123456789abcdef0"}
 KEY = "arn:aws:kms:{}:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
 LOGS = "arn:aws:logs:{}:111122223333:log-group:/shop/tasks"
 CERTIFICATE = "arn:aws:acm:{}:111122223333:certificate/1"
@@ -32,17 +36,50 @@ def hierarchy(region: str) -> dict[str, Any]:
         ("cluster", {"existing": "arn:aws:ecs:eu-west-1:111122223333:cluster/shop"}, "cluster.existing"),
         ("mesh.secrets_key", KEY.format("eu-west-1"), "mesh.secrets_key"),
         ("logs", {"existing": LOGS.format("eu-west-1")}, "logs.existing"),
+        (f"{TELLER}.attached", {**ATTACHED, "cluster": CLUSTER.format("eu-west-1", OWN)}, f"{TELLER}.attached.cluster"),
         (BALANCER, {"target_groups": {8443: GROUP.format("eu-west-1")}}, f"{BALANCER}.target_groups.8443"),
     ],
-    ids=["a CA", "a cluster", "a key", "a log group", "a target group"],
+    ids=["a CA", "a cluster", "a key", "a log group", "an attached service", "a target group"],
 )
 def test_all_that_is_yours_is_in_one_region(at: str, value: Any, place: str) -> None:
     """The zones of the VPC say in which; a CA signs nothing for another one."""
-    (fault,) = faults_of(changed(("network", NETWORK), (at, value)))
+    faults = faults_of(changed(("network", NETWORK), (at, value)))
 
-    assert fault.place == place
+    (fault,) = [each for each in faults if each.place == place]
     assert "in eu-west-1, and network.existing.subnets.us-west-1a in us-west-1" in fault.problem
     assert "Name one in us-west-1" in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "place"),
+    [
+        (
+            f"{TELLER}.attached",
+            {**ATTACHED, "cluster": CLUSTER.format("us-west-1", "9" * 12)},
+            f"{TELLER}.attached.cluster",
+        ),
+        ("mesh.secrets_key", KEY.format("us-west-1").replace(OWN, "9" * 12), "mesh.secrets_key"),
+        (
+            BALANCER,
+            {"target_groups": {8443: GROUP.format("us-west-1").replace(OWN, "9" * 12)}},
+            f"{BALANCER}.target_groups.8443",
+        ),
+    ],
+    ids=["an attached service", "a key", "a target group"],
+)
+def test_all_that_is_yours_is_of_one_account(at: str, value: Any, place: str) -> None:
+    """But for a CA, which another account may share."""
+    cluster = {"existing": CLUSTER.format("us-west-1", OWN)}
+
+    (fault,) = [
+        each
+        for each in faults_of(changed(("network", NETWORK), ("cluster", cluster), (at, value)))
+        if "account" in each.problem
+    ]
+
+    assert fault.place == place
+    assert f"it is of account {'9' * 12}, and cluster.existing of account {OWN}" in fault.problem
+    assert f"Name one of account {OWN}" in fault.remedy
 
 
 def test_in_one_region_there_is_no_fault() -> None:
@@ -110,3 +147,16 @@ def test_an_application_load_balancer_stands_in_two_zones() -> None:
     assert fault.place == "network.existing.subnets"
     assert "two or more" in fault.problem
     assert faults_of(changed(("network", NETWORK), (BALANCER, True))) == ()
+
+
+def test_a_target_group_is_for_one_port() -> None:
+    """Else requests for either port come to both."""
+    tls = {"certificate": {"identity": "colorgateway"}}
+    listeners = [{"port_mapping": {"port": port, "protocol": "http"}, "tls": tls} for port in (8443, 8444)]
+    groups = dict.fromkeys((8443, 8444), GROUP.format("us-west-1"))
+    gateway = "virtual_gateways.colorgateway.listeners"
+
+    (fault,) = faults_of(changed(("network", NETWORK), (gateway, listeners), (BALANCER, {"target_groups": groups})))
+
+    assert fault.place == f"{BALANCER}.target_groups.8444"
+    assert "either port" in fault.problem

@@ -97,9 +97,11 @@ class InMemoryAuthorities:
 
     hierarchies: dict[str, Hierarchy] = field(default_factory=dict)
     owned_by_others: dict[str, SeenAuthority] = field(default_factory=dict)
+    unshared: set[str] = field(default_factory=set)
 
     def certificate(self, certificate_authority_arn: str) -> str:
         """GetCertificateAuthorityCertificate of a root."""
+        self._require_shared("acm-pca:GetCertificateAuthorityCertificate", certificate_authority_arn)
         if certificate_authority_arn not in self.hierarchies:
             raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
         return self.hierarchies[certificate_authority_arn].root_pem
@@ -113,9 +115,14 @@ class InMemoryAuthorities:
 
     def seen(self, certificate_authority_arn: str) -> SeenAuthority:
         """DescribeCertificateAuthority and ListPermissions."""
+        self._require_shared("acm-pca:DescribeCertificateAuthority", certificate_authority_arn)
         if certificate_authority_arn not in self.owned_by_others:
             raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
         return self.owned_by_others[certificate_authority_arn]
+
+    def _require_shared(self, operation: str, certificate_authority_arn: str) -> None:
+        if certificate_authority_arn in self.unshared:
+            raise AccessDenied(operation, certificate_authority_arn, "AccessDeniedException", "")
 
 
 @dataclass

@@ -10,10 +10,12 @@ from evidence.fixtures.pki import Hierarchy
 from evidence.simulation.tables import InMemoryIdentities, InMemoryRoutes
 from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
-from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
+from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, answer
+from meshcert.deploying.deployment import Deployment
 from meshcert.identity import Identity
 from meshcert.material.document import read_material
 from meshcert.publishing.declared_bundles import DeclaredBundle
+from meshcert.publishing.declared_roots import DeclaredRoots
 from meshcert.publishing.export import Sources, export_issued
 from meshcert.publishing.preflight import Expectation, verify_material
 from meshcert.publishing.publication import version_labelled
@@ -82,6 +84,9 @@ class World:
         self.bundles = {"colorteller": declared(ROOT)}
         self.vault.seed(SECRET)
         self.vault.seed(BUNDLE)
+        # The same secret by its name.
+        self.vault.secrets["meshcert/color/trust/colorteller"] = self.vault.secrets[BUNDLE]
+        self.roots = DeclaredRoots()
         self.issue()
 
     @property
@@ -112,6 +117,8 @@ class World:
             self.authorities,
             self.list_buckets,
             self.vault,
+            self.vault,
+            roots=self.roots,
         )
 
     def issue(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,11 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App
+import yaml
+from aws_cdk import App, Environment, Stage
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh
 from stacks.cells import add_cell
+from stacks.meshes import add_stacks
 from stacks.runtime import Platform
 from tests.meshcert.mesh.cells.yelb import AUTHORITIES, DEPLOYED, FRONTEND, LISTED, text
 from tests.stacks.isolation.deployed import DeployedCell
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.stacks.isolation.widenings import Stacks
 
+REGION = "eu-west-1"
 MORE = (
     *LISTED,
     ("mesh.trust_domain", "yelb.example"),
@@ -97,6 +101,23 @@ def deployed(*, more: bool = False) -> tuple[DeployedCell, ...]:
         )
         for name, place in mesh.cells.items()
     )
+
+
+def in_one_account() -> DeployedCell:
+    """The same services and identities as a mesh without cells."""
+    values = yaml.safe_load(re.sub(r"\b(frontend|backend)\.yelb\.internal", "yelb.internal", text().decode()))
+    del values["cells"]
+    for kind in ("hierarchies", "services"):
+        for declared in values[kind].values():
+            del declared["cell"]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "mesh.yaml"
+        file.write_text(yaml.safe_dump(values, sort_keys=False))
+        app = App(outdir=f"{folder}/out", context={**CONTEXT, **WITHOUT_COPIES, "mesh": str(file)})
+        stage = Stage(app, "yelb", env=Environment(account=FRONTEND, region=REGION))
+        add_stacks(stage, "", load_mesh(file), Platform.from_context(app.node))
+        stacks = {stack.stack_name: stack.template for stack in app.synth().stacks_recursively}
+    return DeployedCell("", FRONTEND, REGION, stacks, {})
 
 
 def changed(cells: Iterable[DeployedCell], change: Callable[[Stacks], None]) -> tuple[DeployedCell, ...]:

@@ -50,8 +50,9 @@ class Crossing:
 
 CROSSINGS = (
     Crossing("a deploy asks whether a CA can sign, and may for ACM", ("*-export",), AUTHORITY, (STATE, ROOT, ACM_MAY)),
-    Crossing("certificates are verified against their root", ("*-verify", "*-renewal"), AUTHORITY, (ROOT,)),
-    Crossing("operators ask whether a CA writes revocation lists", ("*-operator",), AUTHORITY, (STATE, ROOT)),
+    Crossing(
+        "certificates are verified against their root", ("*-verify", "*-renewal", "*-operator"), AUTHORITY, (ROOT,)
+    ),
     Crossing(
         "ACM issues for whoever has a certificate requested, with any name in it", (ADMINISTRATOR,), AUTHORITY, ISSUING
     ),

@@ -13,12 +13,42 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from tests.stacks.isolation.cells import changed, deployed
+from tests.stacks.isolation.cells import changed, deployed, in_one_account
 from tests.stacks.isolation.crossings import CROSSINGS, LISTS, OF_PRIVATE_CA, findings, reaches
+from tests.stacks.isolation.rights import rights_of
 from tests.stacks.isolation.widenings import NARROW, WIDENINGS, Widening
 
 ALL = (*CROSSINGS, *OF_PRIVATE_CA, *LISTS)
 KEPT_APART = {"Secret", "Table", "Queue", "Key", "Role", "Function", "Bucket", "Parameter", "LogGroup"}
+
+OF_THE_MESH, SIGNS = "aws:resourcetag/meshcert:mesh", "aws:resourcetag/meshcert:signs"
+CALLED = "servicediscovery:namespacename servicediscovery:servicename"
+ONLY_IN_ONE_ACCOUNT = {
+    ("export", "acm-pca:getcertificateauthoritycertificate", OF_THE_MESH),
+    ("verify", "acm-pca:getcertificateauthoritycertificate", OF_THE_MESH),
+    ("renewal", "acm-pca:getcertificateauthoritycertificate", OF_THE_MESH),
+    ("renewal", "acm-pca:revokecertificate", f"{OF_THE_MESH} {SIGNS}"),
+    ("operator", "acm-pca:getcertificateauthoritycertificate", OF_THE_MESH),
+    ("operator", "acm-pca:describecertificateauthority", OF_THE_MESH),
+    ("ui", "servicediscovery:discoverinstances", CALLED),
+    ("ui", "servicediscovery:discoverinstancesrevision", CALLED),
+}
+"""Rights on CAs of the mesh's own account, by their tags; revoking is for the cell with the CAs."""
+ONLY_IN_CELLS = {
+    # Each on the CAs that the mesh file names, by their ARNs; a deploy asks whether they can sign, and may for ACM.
+    ("export", "acm-pca:getcertificateauthoritycertificate", ""),
+    ("export", "acm-pca:describecertificateauthority", ""),
+    ("export", "acm-pca:listpermissions", ""),
+    ("verify", "acm-pca:getcertificateauthoritycertificate", ""),
+    ("renewal", "acm-pca:getcertificateauthoritycertificate", ""),
+    ("operator", "acm-pca:getcertificateauthoritycertificate", ""),
+    # The mesh's own bundles: a deploy leaves what is published as it is if the owner of a CA does not answer.
+    ("export", "secretsmanager:getsecretvalue", ""),
+    # What the caller's tasks ask themselves in one account, they ask as this role.
+    ("ui", "sts:assumerole", ""),
+    ("cells.discovery", "servicediscovery:discoverinstances", CALLED),
+    ("cells.discovery", "servicediscovery:discoverinstancesrevision", CALLED),
+}
 
 
 def test_nothing_of_a_cell_is_reachable_from_another_but_its_ca() -> None:
@@ -50,6 +80,20 @@ def test_all_that_may_cross_does() -> None:
         )
     ]
     assert unused == []
+
+
+def test_roles_of_cells_may_what_they_may_in_one_account_but_for_what_crosses() -> None:
+    """
+    All cells together: tests/e2e/test_rights.py sees the rights of one account used.
+
+    Those that cells have instead are seen used in evidence/soak/long/test_cells.py.
+    """
+    cells, alone = rights_of(deployed()), rights_of([in_one_account()])
+
+    assert {right.limited_by for right in alone - cells} == ONLY_IN_ONE_ACCOUNT
+    assert {right.limited_by for right in cells - alone} == ONLY_IN_CELLS
+    # Guards the sums above: there is as much as services and functions need.
+    assert len(cells & alone) > 100
 
 
 def test_an_attached_service_adds_rights_on_itself_alone() -> None:

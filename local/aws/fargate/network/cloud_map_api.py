@@ -9,6 +9,7 @@ from ministack.core.responses import get_account_id, get_region, json_response, 
 from ministack.services import servicediscovery
 
 from local.aws import hooks
+from local.aws.fargate.network.shared_namespaces import require_share
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def _answer(
 
 def _is_open_to(shares: Shares, caller: str, namespace: dict[str, Any]) -> bool:
     """Whether a namespace is the caller's own or shared with it."""
-    return caller == namespace["Arn"].split(":")[4] or any(
-        f"arn:aws:iam::{caller}:root" in statement["Principal"]["AWS"]
-        and "servicediscovery:DiscoverInstances" in statement["Action"]
-        for statement in shares.statements_on(namespace["Arn"])
-    )
+    try:
+        require_share(shares, caller, "DiscoverInstances", namespace["Arn"])
+    except ServiceError:
+        return False
+    return True
 
 
 def _service(shares: Shares, caller: str, request: dict[str, Any]) -> dict[str, Any]:

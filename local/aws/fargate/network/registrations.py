@@ -9,6 +9,7 @@ from ministack.services import alb, ecs, servicediscovery
 
 from local.aws import control, hooks
 from local.aws.fargate.network.custom_health import CustomHealth, Instance
+from local.aws.fargate.network.shared_namespaces import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,13 +64,13 @@ class Registrations:
             return
         status = "HEALTHY" if ready else "UNHEALTHY"
         before, record["_told_health"] = record.get("_told_health"), status
-        for service_id in _cloud_map_services(service):
+        for arn in _cloud_map_services(service):
             if before is None:
-                servicediscovery._register_instance(_registration(record, service, service_id))
-                if _has_custom_health(service_id):
-                    _put_into_effect(_named(service_id, record), status)
-            elif before != status and _has_custom_health(service_id):
-                self._health.tell(_named(service_id, record), status)
+                servicediscovery._register_instance(_registration(record, service, arn))
+                if _has_custom_health(arn):
+                    _put_into_effect(_named(arn, record), status)
+            elif before != status and _has_custom_health(arn):
+                self._health.tell(_named(arn, record), status)
 
     def withdraw(self, record: dict[str, Any]) -> bool:
         """
@@ -82,10 +83,10 @@ class Registrations:
         if service is None:
             return False
         held = bool(_groups_with(record, service))
-        for service_id in _cloud_map_services(service):
-            if _instance(record) in servicediscovery._instances.get(service_id, {}):
+        for arn in _cloud_map_services(service):
+            if _instance(record) in (servicediscovery._instances.get_scoped(*place_of(arn)) or {}):
                 held = True
-                servicediscovery._deregister_instance({"ServiceId": service_id, "InstanceId": _instance(record)})
+                servicediscovery._deregister_instance({"ServiceId": arn, "InstanceId": _instance(record)})
         return held
 
     def serves_on_s(self, record: dict[str, Any], code: str) -> float:
@@ -109,7 +110,8 @@ class Registrations:
         def update(request: dict[str, Any]) -> Any:
             service_id, instance_id = request.get("ServiceId", ""), request.get("InstanceId", "")
             known = servicediscovery._instances.get(service_id, {})
-            if service_id in servicediscovery._services and not _has_custom_health(service_id):
+            found = servicediscovery._services.get(service_id)
+            if found and not _has_custom_health(found["Arn"]):
                 message = "The service has no HealthCheckCustomConfig."
                 return error_response_json("CustomHealthNotFound", message, 404)
             if instance_id not in known or not request.get("Status"):
@@ -133,7 +135,7 @@ def _put_into_effect(instance: Instance, status: str) -> None:
             health[instance.instance_id] = status
 
 
-def _registration(record: dict[str, Any], service: dict[str, Any], service_id: str) -> dict[str, Any]:
+def _registration(record: dict[str, Any], service: dict[str, Any], arn: str) -> dict[str, Any]:
     """The request by which ECS registers a task."""
     attributes = {
         "AWS_INSTANCE_IPV4": ecs._task_ip(record),
@@ -142,12 +144,12 @@ def _registration(record: dict[str, Any], service: dict[str, Any], service_id: s
         "ECS_SERVICE_NAME": service["serviceName"],
         "ECS_TASK_DEFINITION_FAMILY": record["taskDefinitionArn"].rsplit("/", 1)[-1].partition(":")[0],
     }
-    return {"ServiceId": service_id, "InstanceId": _instance(record), "Attributes": attributes}
+    return {"ServiceId": arn, "InstanceId": _instance(record), "Attributes": attributes}
 
 
-def _has_custom_health(service_id: str) -> bool:
+def _has_custom_health(arn: str) -> bool:
     # Present but empty counts: FailureThreshold is optional, and the CDK leaves it out or sets 1.
-    return (servicediscovery._services.get(service_id) or {}).get("HealthCheckCustomConfig") is not None
+    return (servicediscovery._services.get_scoped(*place_of(arn)) or {}).get("HealthCheckCustomConfig") is not None
 
 
 def _groups_with(record: dict[str, Any], service: dict[str, Any]) -> list[str]:
@@ -183,12 +185,14 @@ def sync_targets(_cluster: str, service: dict[str, Any]) -> None:
 
 
 def _cloud_map_services(service: dict[str, Any]) -> list[str]:
-    return [entry["registryArn"].rsplit("/", 1)[-1] for entry in service.get("serviceRegistries") or ()]
+    """ARNs of the Cloud Map services of a service of ECS, of whichever account."""
+    return [entry["registryArn"] for entry in service.get("serviceRegistries") or ()]
 
 
 def _instance(record: dict[str, Any]) -> str:
     return str(record["taskArn"].rsplit("/", 1)[-1])
 
 
-def _named(service_id: str, record: dict[str, Any]) -> Instance:
-    return Instance((get_account_id(), get_region()), service_id, _instance(record))
+def _named(arn: str, record: dict[str, Any]) -> Instance:
+    account, region, service_id = place_of(arn)
+    return Instance((account, region), service_id, _instance(record))

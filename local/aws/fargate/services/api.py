@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+MOST_DESCRIBED = {"DescribeServices": ("services", 10), "DescribeTasks": ("tasks", 100)}
+"""What one call may name (Amazon ECS API reference)."""
 _OK = 200
 _PAGE, _LONGEST_PAGE, _MOST_ARNS = 20, 100, 20
 _DIGITS = 19
@@ -38,8 +40,20 @@ def install() -> None:
     actions = hooks.require(ecs, "_ACTION_MAP")
     actions["CreateService"] = ecs._create_service
     actions["UpdateService"] = ecs._update_service
+    for name, (field, most) in MOST_DESCRIBED.items():
+        actions[name] = _limited(actions[name], field, most)
     actions["ListServiceDeployments"] = ecs._list_service_deployments
     actions["DescribeServiceDeployments"] = ecs._describe_service_deployments
+
+
+def _limited(inner: Operation, field: str, most: int) -> Operation:
+    def describe(request: dict[str, Any]) -> Any:
+        if len(request.get(field) or ()) > most:
+            message = f"{field.capitalize()} cannot be more than {most}."
+            return error_response_json("InvalidParameterException", message, 400)
+        return inner(request)
+
+    return describe
 
 
 def _epoch(value: Any) -> Any:

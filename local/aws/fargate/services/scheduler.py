@@ -89,7 +89,8 @@ class Scheduler:
         self._send_events(service)
 
     def _stop_unhealthy(self, service: Record) -> None:
-        for task in _live(service):
+        # No kinder than ECS: a task of which a container has yet to start is left alone (containers-roadmap#2379).
+        for task in (each for each in _live(service) if each["lastStatus"] == "RUNNING"):
             age_s = time.monotonic() - task.get("_running_since", 0.0)
             if task["healthStatus"] == "UNHEALTHY" and age_s >= int(service.get("healthCheckGracePeriodSeconds") or 0):
                 self._stop_task(task, "Task failed container health checks", "ServiceSchedulerInitiated")

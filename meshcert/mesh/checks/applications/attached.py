@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 OF_THE_TASK = (
     *("cpu", "desired_count", "load_balancer", "maximum_percent", "memory_mib", "minimum_healthy_percent"),
-    *("proxy", "scaler", "tags", "workload_api"),
+    *("scaler", "tags"),
 )
 """Fields of a service that its own task definition and service say."""
+NOT_SERVED = {
+    "proxy": "certificates and roots of yours in files, or from an SDS server, are not served for attached services",
+    "workload_api": "the Workload API is not served for attached services",
+}
+"""Fields of a service that an attached one cannot have yet."""
 OF_THE_APPLICATION = frozenset({"port", "keep_alive_s", "health_check", "stop_timeout_s"})
 """Fields of an application that the proxy has to know, whoever runs it."""
 
@@ -24,6 +29,7 @@ OF_THE_APPLICATION = frozenset({"port", "keep_alive_s", "health_check", "stop_ti
 def check_attached(mesh: Mesh, findings: Findings) -> None:
     """Report a service attached twice, and what the mesh file cannot say of a service of the user's."""
     places: dict[str, str] = {}
+    _check_registrations(mesh, findings)
     for name, service in mesh.services.items():
         place = _run_as(mesh, name, service)
         if places.setdefault(place, name) != name:
@@ -35,6 +41,7 @@ def check_attached(mesh: Mesh, findings: Findings) -> None:
             )
         if service.attached:
             _check_task(f"services.{name}", service, findings)
+            _check_served(f"services.{name}", service, findings)
             if not service.is_job:
                 _check_place(f"services.{name}", service.attached, findings)
             _check_container(f"services.{name}", service, service.attached, findings)
@@ -86,6 +93,32 @@ def _check_task(place: str, service: DeclaredService, findings: Findings) -> Non
             "Remove it, or remove attached",
             given=(f"{place}.attached",),
         )
+
+
+def _check_served(place: str, service: DeclaredService, findings: Findings) -> None:
+    """Report what needs a volume or a socket that the sidecar has not."""
+    for field, problem in NOT_SERVED.items():
+        if field in service.model_fields_set:
+            findings.add(f"{place}.{field}", problem, "Remove it, or remove attached", given=(f"{place}.attached",))
+
+
+def _check_registrations(mesh: Mesh, findings: Findings) -> None:
+    """Report a Cloud Map service that two services register in: callers of one would meet tasks of the other."""
+    known: dict[tuple[str, str], str] = {}
+    # Those that a deploy makes come first: their names are the services' own.
+    by_name = sorted(mesh.services, key=lambda name: mesh.cloud_map_name(name) != name)
+    for name in by_name:
+        service, registered = mesh.services[name], mesh.cloud_map_name(name)
+        if service.is_job:
+            continue
+        other = known.setdefault((service.cell, registered), name)
+        if other != name:
+            findings.add(
+                f"services.{name}.attached.cloud_map_service",
+                f"{registered} has the tasks of service {other}, and callers would meet those of both",
+                f"Name one that has the tasks of {name} alone; or remove it, and one is made",
+                given=(f"services.{other}",),
+            )
 
 
 def _check_container(place: str, service: DeclaredService, attached: Attachment, findings: Findings) -> None:

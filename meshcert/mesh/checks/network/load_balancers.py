@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.cells.placing import network_place
 from meshcert.mesh.checks.network.networks import FEWEST_ZONES
 from meshcert.mesh.checks.network.reach import check_outside_clients
 from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
@@ -12,26 +13,39 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.load_balancers import LoadBalancer
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.network import Network
     from meshcert.mesh.proxies import VirtualGateway
 
 _OF_MADE_ONES = ("certificate", "port", "scheme")
 
 
 def check_load_balancers(mesh: Mesh, findings: Findings) -> None:
-    """Report load balancers that would admit nobody or anybody unsaid, or end the TLS that their gateway asks for."""
+    """Report load balancers that mix ports, admit nobody or anybody unsaid, or end TLS that a gateway asks for."""
+    leads: dict[str, str] = {}
     for name, service in mesh.services.items():
         balancer, gateway = service.load_balancer, mesh.virtual_gateways.get(service.virtual_gateway)
         if not balancer or not gateway:
             continue
         place = f"services.{name}.load_balancer"
+        for listener in gateway.listeners:
+            _check_alone(f"{place}.target_groups", listener.port_mapping.port, balancer, leads, findings)
         check_outside_clients(f"{place}.clients", balancer.clients, findings)
         if balancer.target_groups:
-            _check_yours(mesh, place, balancer, gateway, findings)
+            _check_yours(network_place(mesh, service.cell), place, balancer, gateway, findings)
         else:
             _check_made(place, balancer, gateway, findings)
-            _check_zones(mesh, place, balancer, findings)
+            _check_zones(network_place(mesh, service.cell), place, balancer, findings)
         if balancer.type is BalancerType.APPLICATION:
             _check_application(f"virtual_gateways.{service.virtual_gateway}", place, gateway, findings)
+
+
+def _check_alone(place: str, port: int, balancer: LoadBalancer, leads: dict[str, str], findings: Findings) -> None:
+    """Report a target group that leads to another port as well."""
+    at = f"{place}.{port}"
+    other = leads.setdefault(balancer.target_groups.get(port, at), at)
+    if other != at:
+        remedy = "Name one that is for this port alone"
+        findings.add(at, f"it is that of {other}, and gets requests for either port", remedy, given=(other,))
 
 
 def _check_made(place: str, balancer: LoadBalancer, gateway: VirtualGateway, findings: Findings) -> None:
@@ -65,21 +79,23 @@ def _check_made(place: str, balancer: LoadBalancer, gateway: VirtualGateway, fin
         )
 
 
-def _check_zones(mesh: Mesh, place: str, balancer: LoadBalancer, findings: Findings) -> None:
+def _check_zones(network: tuple[str, Network], place: str, balancer: LoadBalancer, findings: Findings) -> None:
     """Report an application load balancer in one zone (elasticloadbalancing:CreateLoadBalancer: two at least)."""
-    existing = mesh.network.existing
+    at, existing = network[0], network[1].existing
     if balancer.type is BalancerType.APPLICATION and existing:
         field = "load_balancer_subnets" if existing.load_balancer_subnets else "subnets"
         if len(getattr(existing, field)) < FEWEST_ZONES:
             findings.add(
-                f"network.existing.{field}",
+                f"{at}.existing.{field}",
                 "it names one zone, and an application load balancer stands in two or more",
                 "Add a subnet of another zone; or write type: network",
                 given=(f"{place}.type",),
             )
 
 
-def _check_yours(mesh: Mesh, place: str, balancer: LoadBalancer, gateway: VirtualGateway, findings: Findings) -> None:
+def _check_yours(
+    network: tuple[str, Network], place: str, balancer: LoadBalancer, gateway: VirtualGateway, findings: Findings
+) -> None:
     for field in _OF_MADE_ONES:
         if field in balancer.model_fields_set:
             findings.add(
@@ -88,12 +104,13 @@ def _check_yours(mesh: Mesh, place: str, balancer: LoadBalancer, gateway: Virtua
                 "Remove it, or remove target_groups",
                 given=(f"{place}.target_groups",),
             )
-    if not mesh.network.existing:
+    at, declared = network
+    if not declared.existing:
         findings.add(
             f"{place}.target_groups",
             "a target group is in a VPC that is there before, and the mesh makes its own",
-            "Name the VPC below network.existing",
-            given=("network.existing",),
+            f"Name the VPC below {at}.existing",
+            given=(f"{at}.existing",),
         )
     ports = {listener.port_mapping.port for listener in gateway.listeners}
     for port in sorted(balancer.target_groups.keys() ^ ports):

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
+from meshcert.mesh.cells.placing import networks
 from meshcert.mesh.checks.network.reach import check_range, is_range
 
 if TYPE_CHECKING:
@@ -28,18 +29,23 @@ ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 def check_network(mesh: Mesh, findings: Findings) -> None:
     """Report a network that no VPC could have, and one of yours of which the file says what only its owner decides."""
-    network = mesh.network
-    if mesh.about.namespace_id and not network.existing:
+    # A shared one's names resolve in no VPC of this account, unless its owner lets one in: Cloud Map's API is asked.
+    if mesh.about.namespace_id and not mesh.namespace_owner and not mesh.network.existing:
         findings.add(
             "mesh.namespace_id",
             "the namespace is yours, and its names resolve in its own VPC, not in one that a deploy makes",
             "Name its VPC below network.existing, or remove it",
             given=("network.existing",),
         )
-    if network.existing:
-        _check_existing(network, network.existing, findings)
-        return
-    zones, place = network.availability_zones, "network.availability_zones"
+    for place, network, _ in networks(mesh):
+        if network.existing:
+            _check_existing(place, network, network.existing, findings)
+        else:
+            _check_made(place, network, findings)
+
+
+def _check_made(at: str, network: Network, findings: Findings) -> None:
+    zones, place = network.availability_zones, f"{at}.availability_zones"
     if zones and not FEWEST_ZONES <= len(zones) <= MOST_ZONES:
         findings.add(
             place,
@@ -47,25 +53,25 @@ def check_network(mesh: Mesh, findings: Findings) -> None:
             f"Name {FEWEST_ZONES} to {MOST_ZONES}, or leave it out for the region's first two",
         )
     _check_zones([(f"{place}[{index}]", zone) for index, zone in enumerate(zones)], findings)
-    check_range("network.cidr", network.cidr, findings)
+    check_range(f"{at}.cidr", network.cidr, findings)
     if is_range(network.cidr) and not LARGEST <= IPv4Network(network.cidr).prefixlen <= SMALLEST:
         findings.add(
-            "network.cidr",
+            f"{at}.cidr",
             f"{network.cidr} is no size for a network of the mesh's own",
             f"Write a range of /{LARGEST} to /{SMALLEST}",
         )
 
 
-def _check_existing(network: Network, existing: ExistingNetwork, findings: Findings) -> None:
+def _check_existing(at: str, network: Network, existing: ExistingNetwork, findings: Findings) -> None:
     for field in sorted(network.model_fields_set - {"existing"}):
         findings.add(
-            f"network.{field}",
+            f"{at}.{field}",
             "the VPC is yours, and this says how to make one",
-            "Remove it, or remove network.existing",
-            given=("network.existing",),
+            f"Remove it, or remove {at}.existing",
+            given=(f"{at}.existing",),
         )
     for index, cidr in enumerate(existing.cidrs):
-        place = f"network.existing.cidrs[{index}]"
+        place = f"{at}.existing.cidrs[{index}]"
         if ":" in cidr:
             findings.add(
                 place,
@@ -77,23 +83,24 @@ def _check_existing(network: Network, existing: ExistingNetwork, findings: Findi
         if cidr in existing.cidrs[:index]:
             findings.add(place, f"{cidr} is written twice", "Remove one of them")
     for field in ("subnets", "load_balancer_subnets"):
-        _check_subnets(f"network.existing.{field}", getattr(existing, field), findings)
+        _check_subnets(f"{at}.existing.{field}", getattr(existing, field), findings)
 
 
 def no_ranges_of_a_vpc(mesh: Mesh) -> Iterator[Fault]:
     """A finding for each range of a VPC of yours that no VPC has: load balancers admit others' addresses, too."""
-    cidrs = [cidr for cidr in mesh.network.cidrs if mesh.network.existing and is_range(cidr)]
     remedy = (
         f"Write the VPC's own ranges, each of /{LARGEST} to /{SMALLEST_OF_A_VPC}; whom else a load balancer admits "
         "stands in services.NAME.load_balancer.clients, and then the VPC's ranges stand there, too"
     )
-    for index, cidr in enumerate(cidrs):
-        own, place = IPv4Network(cidr), f"network.existing.cidrs[{index}]"
-        if not LARGEST <= own.prefixlen <= SMALLEST_OF_A_VPC:
-            yield Fault(place, f"{cidr} is no range of a VPC's, and load balancers admit all of it", remedy)
-        for other in cidrs[:index]:
-            if own.overlaps(IPv4Network(other)):
-                yield Fault(place, f"{cidr} overlaps {other}, and a VPC's ranges do not", remedy)
+    for at, network, _ in networks(mesh):
+        cidrs = [cidr for cidr in network.cidrs if network.existing and is_range(cidr)]
+        for index, cidr in enumerate(cidrs):
+            own, place = IPv4Network(cidr), f"{at}.existing.cidrs[{index}]"
+            if not LARGEST <= own.prefixlen <= SMALLEST_OF_A_VPC:
+                yield Fault(place, f"{cidr} is no range of a VPC's, and load balancers admit all of it", remedy)
+            for other in cidrs[:index]:
+                if own.overlaps(IPv4Network(other)):
+                    yield Fault(place, f"{cidr} overlaps {other}, and a VPC's ranges do not", remedy)
 
 
 def _check_subnets(place: str, subnets: dict[str, str], findings: Findings) -> None:

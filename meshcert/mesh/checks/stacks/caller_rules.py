@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
+from meshcert.errors import Fault
+from meshcert.mesh.edges.callers import ONE_BY_ONE, admission, callers
 from meshcert.mesh.stacks.shards import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -37,12 +38,17 @@ class CallerRule(NamedTuple):
     port: int
 
 
-def caller_rules(mesh: Mesh) -> dict[CallerRule, str]:
-    """The rules for every call inside the mesh, each with the callee's service; one for those with the same groups."""
-    return dict(_rules(mesh))
+def caller_rules(mesh: Mesh, one_by_one: Collection[str] = ()) -> dict[CallerRule, str]:
+    """
+    The rules for every call inside the mesh, each with the callee's service; one for those with the same groups.
+
+    Args:
+        one_by_one: The services whose callers this deploy lets in one by one, however many they are.
+    """
+    return dict(_rules(mesh, one_by_one))
 
 
-def _rules(mesh: Mesh) -> Iterator[tuple[CallerRule, str]]:
+def _rules(mesh: Mesh, one_by_one: Collection[str]) -> Iterator[tuple[CallerRule, str]]:
     many = callers(mesh)
     runners = {declared.proxy_place: name for name, declared in mesh.services.items()}
     for call in mesh.calls():
@@ -57,10 +63,11 @@ def _rules(mesh: Mesh) -> Iterator[tuple[CallerRule, str]]:
             continue
         stack, port = stack_of("services", mesh.shards, callee), node.listeners[0].port_mapping.port
         is_attached = mesh.services[caller].attached is not None
-        if is_attached or many[callee] <= MOST_ONE_BY_ONE:
-            yield CallerRule(stack, _group(mesh, callee), _group(mesh, caller), port), callee
-        if many[callee] > JOINED_FROM and not is_attached:
-            yield CallerRule(stack, _group(mesh, callee), SHARED, port), callee
+        admitted = admission(many[callee], is_one_by_one=callee in one_by_one)
+        if is_attached or admitted.own:
+            yield CallerRule(stack, group_of(mesh, callee), group_of(mesh, caller), port), callee
+        if admitted.shared and not is_attached:
+            yield CallerRule(stack, group_of(mesh, callee), SHARED, port), callee
 
 
 def check_caller_rules(mesh: Mesh, findings: Findings) -> None:
@@ -69,7 +76,7 @@ def check_caller_rules(mesh: Mesh, findings: Findings) -> None:
     for group in dict.fromkeys(rule.callee for rule in rules):
         callees = Counter(callee for rule, callee in rules.items() if rule.callee == group)
         ((service, _),) = callees.most_common(1)
-        count = len({(rule.caller, rule.port) for rule in rules if rule.callee == group}) + _others(mesh, service)
+        count = _count(mesh, service, rules)
         if count > MOST_RULES:
             findings.add(
                 f"services.{service}",
@@ -78,6 +85,27 @@ def check_caller_rules(mesh: Mesh, findings: Findings) -> None:
                 "Write one security_group for several of them, and give it to their tasks: it is let in by one rule",
                 given=("services",),
             )
+
+
+def one_by_one_faults(mesh: Mesh, one_by_one: Collection[str]) -> Iterator[Fault]:
+    """The faults of a deploy that lets in the callers of these services one by one: AWS would refuse it half way."""
+    many, rules = callers(mesh), caller_rules(mesh, one_by_one)
+    for service in sorted(one_by_one):
+        if service not in many:
+            yield Fault(ONE_BY_ONE, f"no service calls a service {service!r}", "Write the name of one that is called")
+        elif (count := _count(mesh, service, rules)) > MOST_RULES:
+            yield Fault(
+                ONE_BY_ONE,
+                f"the security group of {service} would have {count} rules, one for each that calls it, and takes "
+                f"{MOST_RULES}",
+                "Deploy it with those callers alone that it has now, or without this if none of them is new",
+            )
+
+
+def _count(mesh: Mesh, service: str, rules: Mapping[CallerRule, str]) -> int:
+    """The rules of a service's security group."""
+    group = group_of(mesh, service)
+    return len({(rule.caller, rule.port) for rule in rules if rule.callee == group}) + _others(mesh, service)
 
 
 def _others(mesh: Mesh, service: str) -> int:
@@ -92,6 +120,7 @@ def _others(mesh: Mesh, service: str) -> int:
     return len(sources) + (len(mesh.metrics.scrapers) if mesh.metrics else 0)
 
 
-def _group(mesh: Mesh, service: str) -> str:
+def group_of(mesh: Mesh, service: str) -> str:
+    """The security group of a service, as a :class:`CallerRule` names it."""
     attached = mesh.services[service].attached
     return attached.security_group if attached else service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.edges.callers import JOINED_FROM, MOST_ONE_BY_ONE, callers
+from meshcert.mesh.edges.callers import admission, callers
 from meshcert.mesh.stacks.shards import is_named, shards_of
 
 if TYPE_CHECKING:
@@ -13,14 +13,22 @@ if TYPE_CHECKING:
 
 MOST_GROUPS_NAMED = 199
 """Parameters of a template (CloudFormation quotas: 200), but the one that asks for the CDK's bootstrap stack."""
+OF_EACH_MESH = ("pki", "identities", "services", "renewal")
+"""What follows a mesh's name in those of its stacks."""
 
 
 def check_shards(mesh: Mesh, findings: Findings) -> None:
-    """Report members that nothing has the name of, names in several shards, and what cannot be in any."""
+    """Report members that nothing has the name of, names in several shards, and what cannot be in any or called so."""
     _check_members(mesh, findings)
     _check_kept_together(mesh, findings)
     _check_shared_groups(mesh, findings)
     for shard in mesh.shards:
+        if shard in OF_EACH_MESH:
+            findings.add(
+                f"shards.{shard}",
+                f"its stacks would be called as those of a mesh {mesh.name}-services or {mesh.name}-identities",
+                f"Choose another name than {', '.join(OF_EACH_MESH)}",
+            )
         count = _groups_named(mesh, shard)
         if count > MOST_GROUPS_NAMED:
             findings.add(
@@ -102,5 +110,5 @@ def _groups_named(mesh: Mesh, shard: str) -> int:
     own = {mesh.services[name].proxy_place for name in inside}
     many = callers(mesh)
     calls = (call for call in mesh.calls() if mesh.is_run(call.node) and mesh.service_of(call.node) in inside)
-    named = {call.caller for call in calls if many[mesh.service_of(call.node)] <= MOST_ONE_BY_ONE}
-    return len(inside) + len(named - own) + any(count > JOINED_FROM for count in many.values())
+    named = {call.caller for call in calls if admission(many[mesh.service_of(call.node)]).own}
+    return len(inside) + len(named - own) + any(admission(count).joined for count in many.values())

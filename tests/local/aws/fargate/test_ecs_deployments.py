@@ -10,7 +10,16 @@ import pytest
 from local.running_aws import LocalAws
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.refusals import ClientError, code_of
-from tests.local.aws.running_tasks import CLUSTER, RunningService, build_image, stays
+from tests.local.aws.running_tasks import (
+    CLUSTER,
+    RunningService,
+    RunningTask,
+    build_image,
+    container,
+    health_check,
+    register,
+    stays,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +103,32 @@ def test_a_forced_deployment_overtakes_one_that_never_became_healthy(aws: LocalA
     last_id = service.redeploy()
     assert service.steady() == last_id
     assert not old & arns(service)
+
+
+def test_a_task_that_is_not_healthy_is_left_alone_until_all_its_containers_have_started(
+    aws: LocalAws, fate: Path
+) -> None:
+    """As on AWS, for hours: nothing of ours may count on the scheduler where one waits for another one's health."""
+    del fate
+    first = container(healthCheck=health_check(), environment=[{"name": "HEALTHY", "value": "no"}])
+    after = container("after", entryPoint=["sleep", "60"], dependsOn=[{"containerName": "app", "condition": "HEALTHY"}])
+    ecs, call = aws.client("ecs"), {"cluster": CLUSTER, "taskDefinition": register(aws, "waiting", first, after)}
+    ecs.create_cluster(clusterName=CLUSTER)
+    ecs.create_service(serviceName="waiting", launchType="FARGATE", desiredCount=1, **call)
+
+    def tasks() -> list[str]:
+        return [str(arn) for arn in ecs.list_tasks(cluster=CLUSTER, serviceName="waiting")["taskArns"]]
+
+    (arn,) = eventually(tasks, "a task")
+    task = RunningTask(aws, arn, ecs)
+    task.reaches(healthStatus="UNHEALTHY")
+    ecs.update_service(cluster=CLUSTER, service="waiting", desiredCount=2)
+    # The scheduler looks for whom to replace before it starts another one.
+    eventually(lambda: len(tasks()) == 2, "another task")
+
+    task.get("/become/healthy")
+
+    task.reaches(lastStatus="RUNNING", desiredStatus="RUNNING")
 
 
 def test_the_circuit_breaker_without_rollback_leaves_the_old_tasks_and_a_way_on(aws: LocalAws, fate: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from dnslib import QTYPE, RCODE
@@ -13,9 +13,10 @@ from dnslib import QTYPE, RCODE
 from local.aws.config import KIND
 from local.running_aws import LocalAws
 from tests.local.aws import stacks
-from tests.local.aws.front import TTL_S, Front
+from tests.local.aws.front import TTL_S, Front, registered_alone
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.running_tasks import CLUSTER, build_image
+from tests.local.aws.shared_authorities import OWNER, InAccount, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +98,30 @@ def test_a_name_never_resolves_to_nothing_before_the_first_healthy_task(aws: Loc
 
     eventually(lambda: len(front.addresses()) == 2, "both addresses")
     worker.join(10)
+    aws.reset()
+
+
+def test_ecs_registers_tasks_in_a_namespace_that_another_account_shares(aws: LocalAws) -> None:
+    """By the registry's ARN, from steady to deleted; both accounts find them."""
+    aws.reset()
+    owner, theirs = aws.client("servicediscovery"), InAccount(aws)
+    owner.create_private_dns_namespace(Name="color.local", Vpc="vpc-1")
+    arn = owner.list_namespaces()["Namespaces"][0]["Arn"]
+    share(aws, [arn], "arn:aws:ram::aws:permission/AWSRAMPermissionCloudMapECSFullPermission")
+    call = {"NamespaceName": "color.local", "ServiceName": "teller", "OwnerAccount": OWNER}
+
+    def found(client: Any) -> list[str]:
+        return sorted(each["InstanceId"] for each in client.discover_instances(**call)["Instances"])
+
+    assert stacks.deploy(theirs, "front", registered_alone(arn)) == "CREATE_COMPLETE"
+
+    tasks = sorted(each.rpartition("/")[2] for each in theirs.client("ecs").list_tasks(cluster=CLUSTER)["taskArns"])
+    assert found(owner) == found(theirs.client("servicediscovery")) == tasks
+    assert len(tasks) == 2
+    theirs.client("ecs").update_service(cluster=CLUSTER, service="teller", desiredCount=0)
+    eventually(lambda: not found(owner), "no instance")
+    assert stacks.delete(theirs, "front") == "DELETE_COMPLETE"
+    assert owner.list_services()["Services"] == []
     aws.reset()
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.local.aws.refusals import ClientError
+from tests.local.aws.refusals import ClientError, denial_of
 from tests.local.aws.roles import new_role
-from tests.local.aws.shared_authorities import InAccount
+from tests.local.aws.shared_authorities import OWNER, InAccount
 from tests.local.aws.stacks import deploy
 
 if TYPE_CHECKING:
@@ -114,9 +115,25 @@ def parameter(there: InAccount) -> Foreign:
     return Foreign("ssm:GetParameter", arn, ("get_parameter", {"Name": arn}), None)
 
 
-@pytest.mark.parametrize("make", [secret, table, queue, key, role, parameter], ids=lambda make: make.__name__)
+def bucket(there: InAccount) -> Foreign:
+    """A bucket with a revocation list."""
+    client = there.client("s3")
+    client.create_bucket(Bucket="lists", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client.put_object(Bucket="lists", Key="crl/1.crl", Body=b"a list")
+    arn = "arn:aws:s3:::lists/crl/1.crl"
+
+    def let_in(policy: str) -> None:
+        document = json.loads(policy)
+        # MiniStack asks S3's own decision for the account alone.
+        document["Statement"][0] |= {"Resource": arn, "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}}
+        client.put_bucket_policy(Bucket="lists", Policy=json.dumps(document))
+
+    return Foreign("s3:GetObject", arn, ("get_object", {"Bucket": "lists", "Key": "crl/1.crl"}), let_in)
+
+
+@pytest.mark.parametrize("make", [secret, table, queue, key, role, parameter, bucket], ids=lambda make: make.__name__)
 def test_both_accounts_have_to_allow_it(fresh_aws: LocalAws, make: Callable[[InAccount], Foreign]) -> None:
-    """Neither the caller's policy alone, be it an administrator's, nor the owner's alone is enough."""
+    """Neither the caller's policy alone, be it an administrator's, nor the owner's alone is enough; the log says so."""
     foreign = make(InAccount(fresh_aws))
     right = {"Effect": "Allow", "Action": foreign.action, "Resource": foreign.arn}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -132,6 +149,10 @@ def test_both_accounts_have_to_allow_it(fresh_aws: LocalAws, make: Callable[[InA
         return {name for name, client in clients.items() if not _denied(getattr(client, call), arguments)}
 
     assert let_through() == set()
+    log = fresh_aws.control("GET", "/_local/iam/log")
+    allowed = {each["role"] for each in log if each["action"] == foreign.action and each["allowed"]}
+    # Trust is STS's own decision, after IAM's.
+    assert allowed & callers.keys() == (set() if service != "sts" else {"holder", "administrator"})
     if foreign.let_in:
         principal = {"AWS": [callers["nobody"], callers["holder"], callers["administrator"]]}
         statement: dict[str, Any] = {"Effect": "Allow", "Action": foreign.action, "Principal": principal}
@@ -141,6 +162,31 @@ def test_both_accounts_have_to_allow_it(fresh_aws: LocalAws, make: Callable[[InA
         assert let_through() == {"holder", "administrator"}
 
 
+def test_a_missing_object_of_another_account_is_denied_to_who_may_not_list_there(fresh_aws: LocalAws) -> None:
+    """As in one's own account; the bucket's policy has to let them list, too."""
+    bucket(InAccount(fresh_aws))
+    reads = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lists/*"}
+    lists = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::lists"}
+    clients = {
+        name: fresh_aws.client_as(new_role(fresh_aws, name, rights), "s3")
+        for name, rights in {"reader": [reads], "lister": [reads, lists]}.items()
+    }
+
+    def codes() -> dict[str, str]:
+        found = {}
+        for name, client in clients.items():
+            with pytest.raises(ClientError) as refused:
+                client.get_object(Bucket="lists", Key="crl/2.crl")
+            found[name] = refused.value.response["Error"]["Code"]
+        return found
+
+    owner = {"Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}}
+    for admitted, code in (([reads], "AccessDenied"), ([reads, lists], "NoSuchKey")):
+        document = {"Version": "2012-10-17", "Statement": [each | owner for each in admitted]}
+        InAccount(fresh_aws).client("s3").put_bucket_policy(Bucket="lists", Policy=json.dumps(document))
+        assert codes() == {"reader": "AccessDenied", "lister": code}
+
+
 def test_not_even_root_of_another_account_gets_in(fresh_aws: LocalAws) -> None:
     """Root is everything in its own account alone."""
     for make in (secret, table, queue, key, parameter):
@@ -148,6 +194,35 @@ def test_not_even_root_of_another_account_gets_in(fresh_aws: LocalAws) -> None:
         client = fresh_aws.client(foreign.action.partition(":")[0])
         call, arguments = foreign.call
         assert _denied(getattr(client, call), arguments), foreign.arn
+
+
+def test_what_no_policy_of_the_resource_allows_is_not_blamed_on_the_callers(fresh_aws: LocalAws) -> None:
+    """Systems Manager's denials have a form of their own; who reads them decides by the kind of policy."""
+    foreign = parameter(InAccount(fresh_aws))
+    holder = new_role(fresh_aws, "holder", [{"Effect": "Allow", "Action": foreign.action, "Resource": foreign.arn}])
+    call, arguments = foreign.call
+
+    told = denial_of(getattr(fresh_aws.client_as(holder, "ssm"), call), **arguments)
+
+    assert f"{foreign.arn} because no resource-based policy allows the ssm:GetParameter action" in told
+
+
+@pytest.mark.parametrize(("seconds", "given"), [(3600, True), (3601, False)])
+def test_a_role_that_assumes_another_has_it_for_an_hour_at_most(fresh_aws: LocalAws, seconds: int, given: bool) -> None:  # noqa: FBT001
+    """However long the other one's sessions may be; an administrator, who is no role, has it for longer."""
+    other = new_role(fresh_aws, "other", [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}])
+    own = new_role(fresh_aws, "own", [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": other}])
+    principal = {"AWS": [own, f"arn:aws:iam::{fresh_aws.account}:root"]}
+    trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]}
+    iam = fresh_aws.client("iam")
+    iam.update_assume_role_policy(RoleName="other", PolicyDocument=json.dumps({"Version": "2012-10-17"} | trust))
+    iam.update_role(RoleName="other", MaxSessionDuration=43_200)
+    asked = {"RoleArn": other, "RoleSessionName": "chained", "DurationSeconds": seconds}
+
+    with nullcontext() if given else pytest.raises(ClientError, match="1 hour session limit"):
+        fresh_aws.client_as(own, "sts").assume_role(**asked)
+
+    assert fresh_aws.client("sts").assume_role(**asked)["Credentials"]
 
 
 def _denied(call: Callable[..., Any], arguments: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from meshcert.contract import exit_codes
 from meshcert.identity import ServiceUse
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.memory import BegunRollout, Memory
@@ -118,19 +119,31 @@ def test_where_only_the_owner_deploys_a_person_is_told_and_nothing_begins() -> N
     assert world.ecs.deployments_begun == []
 
 
-def test_tasks_of_the_owners_that_cannot_start_are_told_and_no_version_goes_back() -> None:
-    """A task role without the policy, an image of another meshcert: the first is told, until a deployment is well."""
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        (exit_codes.AWS_REFUSED, "its task role lacks the policy that meshcert sidecar orders names"),
+        (exit_codes.NOT_PUBLISHED, "deploy the mesh with orders in its file"),
+        (exit_codes.SETTINGS, "its image is of an older meshcert"),
+        (exit_codes.AWS_REFUSED, "if it has it, a secret is gone: deploy the mesh again"),
+        (exit_codes.AWS_UNAVAILABLE, "give its subnets a NAT gateway or endpoints"),
+        (exit_codes.STOPPED, "meshcert sidecar orders says what its task needs"),
+    ],
+)
+def test_tasks_of_the_owners_that_cannot_start_are_told_and_no_version_goes_back(code: int, cause: str) -> None:
+    """A task role without the policy, an image of another meshcert: its cause and the next step, by the exit code."""
     world = world_of(RotationMode.RELOAD)
     service = world.ecs.services["orders"]
     world.ecs._deploy(service)
-    service.deployments[-1].excused.append("Essential container in task exited; envoy exited with 77")
+    service.newest.excused.append(f"Essential container in task exited; envoy exited with {code}")
+    service.newest.excused_code = code
 
     result = world.look()
 
     assert result.plan
     (told,) = [finding.detail for finding in result.plan.findings if finding.kind is Kind.DEPLOYMENT_FAILING]
-    assert "envoy exited with 77" in told
-    assert "meshcert sidecar orders says" in told
+    assert f"envoy exited with {code}" in told
+    assert cause in told
     assert steps(result) == []
 
 

@@ -10,9 +10,11 @@ from tests.meshcert.mesh.cells.yelb import (
     BACKEND,
     DEPLOYED,
     FRONTEND,
+    IN_ONE_NAMESPACE,
     LIST,
     LISTED,
     SHARED,
+    SHARED_NAMESPACE,
     YELB,
     reading,
 )
@@ -31,8 +33,120 @@ SLIPS = [
     Slip("mesh.http_name", "yelb.internal-1a2b", "each cell with services has one", "cells.NAME.http_name: yelb.int"),
     Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "each cell gets a namespace"),
     Slip("mesh.secrets_key", f"arn:aws:kms:eu-west-1:{SHARED}:key/a", "a KMS key is of one account", "gets a key"),
+    Slip("cells.backend.namespace_id", "ns-0123456789abcdef", "", ""),
     Slip("cells.backend.discovery", "dsn", "", ""),
     Slip("cells.frontend.region", "cn-north-1", "in another partition of AWS", "Write dns", "cells.backend.discovery"),
+]
+
+NETWORK = "cells.frontend.network"
+EXISTING = {
+    "vpc": "vpc-0123456789abcdef0",
+    "cidrs": ["10.9.0.0/16"],
+    "subnets": {"eu-west-1a": "subnet-0123456789abcdef0"},
+}
+BALANCER = "services.gateway.load_balancer"
+GROUPS = {"target_groups": {8443: "arn:aws:elasticloadbalancing:{}:{}:targetgroup/edge/0123456789abcdef"}}
+CA = "arn:aws:acm-pca:{}:999988887777:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
+
+
+def balancer(region: str, account: str) -> dict[str, object]:
+    """A load balancer of somebody's."""
+    return {"target_groups": {8443: GROUPS["target_groups"][8443].format(region, account)}}
+
+
+def hierarchy(region: str, **more: object) -> dict[str, object]:
+    """One under a CA of yours."""
+    return {"key_algorithm": "EC_prime256v1", "existing": {"arn": CA.format(region), "root": "root.pem", **more}}
+
+
+def attached(region: str, account: str) -> dict[str, object]:
+    """Redis, as a service of yours."""
+    cluster = f"arn:aws:ecs:{region}:{account}:cluster/own"
+    task = {"cluster": cluster, "service": "redis", "container": "app", "security_group": "sg-0123456789abcdef0"}
+    return {"cell": "backend", "virtual_node": "redis", "application": {"port": 6380}, "attached": task}
+
+
+SLIPS_OF_PLACES = [
+    Slip(f"{NETWORK}.cidr", "10.1.0.0/30", "no size for a network", "/16 to /24"),
+    Slip(f"{NETWORK}.cidr", "hello", "no range of IPv4 addresses", "Write it as in"),
+    Slip(f"{NETWORK}.availability_zones", ["eu-west-1a"], "there are 1 zones", "Name 2 to 6"),
+    Slip(
+        f"{NETWORK}.availability_zones",
+        ["us-east-1a", "us-east-1b"],
+        "cell frontend, which uses it, in eu-west-1",
+        "Name one in eu-west-1",
+        f"{NETWORK}.availability_zones[0]",
+    ),
+    Slip(
+        NETWORK,
+        {"existing": EXISTING, "egress": "endpoints"},
+        "the VPC is yours",
+        f"remove {NETWORK}.existing",
+        f"{NETWORK}.egress",
+    ),
+    Slip(
+        NETWORK,
+        {"existing": {**EXISTING, "cidrs": ["2001:db8::/32"]}},
+        "is IPv6",
+        "IPv4 ranges alone",
+        f"{NETWORK}.existing.cidrs[0]",
+    ),
+    Slip(
+        BALANCER,
+        balancer("eu-west-1", FRONTEND),
+        "the mesh makes its own",
+        f"below {NETWORK}.existing",
+        f"{BALANCER}.target_groups",
+    ),
+    Slip(
+        BALANCER,
+        balancer("us-east-1", FRONTEND),
+        "it is in us-east-1",
+        "Name one in eu-west-1",
+        f"{BALANCER}.target_groups.8443",
+    ),
+    Slip(
+        BALANCER,
+        balancer("eu-west-1", BACKEND),
+        f"cell frontend, which uses it, of account {FRONTEND}",
+        f"Name one of account {FRONTEND}",
+        f"{BALANCER}.target_groups.8443",
+    ),
+    Slip(
+        "services.redis",
+        attached("us-east-1", BACKEND),
+        "it is in us-east-1",
+        "Name one in eu-west-1",
+        "services.redis.attached.cluster",
+    ),
+    Slip(
+        "services.redis",
+        attached("eu-west-1", FRONTEND),
+        f"it is of account {FRONTEND}",
+        f"account {BACKEND}",
+        "services.redis.attached.cluster",
+    ),
+    Slip(
+        "cluster",
+        {"existing": f"arn:aws:ecs:eu-west-1:{FRONTEND}:cluster/shop"},
+        "and cell backend, which uses it",
+        "Write its name alone",
+        "cluster.existing",
+    ),
+    Slip(
+        "hierarchies.inner",
+        hierarchy("us-east-1"),
+        "RAM shares in one region",
+        "in each region",
+        "hierarchies.inner.existing.arn",
+    ),
+    Slip(
+        "hierarchies.inner",
+        hierarchy("eu-west-1", permit_acm=True),
+        "no cell with certificates of it is",
+        "ACM needs no permission",
+        "hierarchies.inner.existing.permit_acm",
+    ),
 ]
 
 LISTS_AT = "hierarchies.inner.authority.lists"
@@ -42,6 +156,42 @@ SLIPS_OF_LISTS = [
     Slip(LISTS_AT, ["s3://another-bucket/crl/a.crl"], "into the bucket meshcert-yelb-crl", ""),
     Slip(LISTS_AT, ["https://pki.example/a.crl"], "", "", f"{LISTS_AT}[0]"),
 ]
+
+SLIPS_IN_A_NAMESPACE = [
+    Slip("cells.backend.discovery", "role", "needs no role", "Write dns"),
+    Slip("cells.backend.namespace", "other.internal", "which calls it yelb.internal", "as its owner has named it"),
+    Slip(
+        "mesh.namespace_id",
+        SHARED_NAMESPACE.replace("eu-west-1", "eu-central-1"),
+        "is in eu-central-1, and cell backend in eu-west-1",
+        "Name a namespace in eu-west-1",
+    ),
+    Slip(
+        "services.redis",
+        {
+            **YELB["services"]["redis"],
+            "attached": {"cluster": "yelb", "service": "redis", "cloud_map_service": "ui"},
+        },
+        "registered as ui, where those of ui are, in cell frontend",
+        "under another name",
+        "services.redis.attached.cloud_map_service",
+    ),
+]
+
+
+@pytest.mark.parametrize("slip", SLIPS_IN_A_NAMESPACE, ids=lambda slip: f"{slip.at}: {slip.problem}")
+def test_cells_in_one_namespace_agree_about_it_and_do_not_collide(slip: Slip) -> None:
+    """Callers of one service would find another one's tasks."""
+    assert reading(*IN_ONE_NAMESPACE).faults == ()
+    of_itself = (("cells.backend.namespace_id", SHARED_NAMESPACE),) if slip.at.endswith("namespace") else ()
+
+    faults = reading(*IN_ONE_NAMESPACE, *of_itself, (slip.at, slip.value)).faults
+
+    told = [(fault.place, fault.problem, fault.remedy) for fault in faults]
+    assert any(
+        place == (slip.place or slip.at) and slip.problem in problem and slip.remedy in remedy
+        for place, problem, remedy in told
+    ), told
 
 
 @pytest.mark.parametrize("slip", SLIPS_OF_LISTS, ids=lambda slip: f"{slip.at}: {slip.problem}")
@@ -56,7 +206,7 @@ def test_lists_are_those_that_their_cell_writes(slip: Slip) -> None:
     ), told
 
 
-@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: f"{slip.at}: {slip.problem}")
+@pytest.mark.parametrize("slip", [*SLIPS, *SLIPS_OF_PLACES], ids=lambda slip: f"{slip.at}: {slip.problem}")
 def test_a_slip_is_told_where_it_is_with_what_to_do(slip: Slip) -> None:
     """Problem and remedy are about this very slip."""
     faults = reading((slip.at, slip.value)).faults
@@ -66,6 +216,42 @@ def test_a_slip_is_told_where_it_is_with_what_to_do(slip: Slip) -> None:
         place == (slip.place or slip.at) and slip.problem in problem and slip.remedy in remedy
         for place, problem, remedy in told
     ), told
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [("services.ui.cell", "frontent"), ("cells.backend.account", "2222"), ("cells.backend.region", "eu-west")],
+    ids=["no such cell", "no account", "no region"],
+)
+def test_one_wrong_place_is_one_fault(at: str, value: str) -> None:
+    """Nothing is told of what would follow from it."""
+    (fault,) = reading((at, value)).faults
+
+    assert fault.place == at
+
+
+def test_each_cell_has_stacks_of_its_own_size() -> None:
+    """Two cells of 50 services have room for them, one of 100 has not, and shards are no way there."""
+    divided = reading(
+        *(change for number in range(100) for change in worker(number, ("frontend", "backend")[number % 2]))
+    )
+    (fault,) = reading(*(change for number in range(100) for change in worker(number, "backend"))).faults
+
+    assert divided.faults == ()
+    assert "the stack yelb-backend-services would have" in fault.problem
+    assert "in another cell" in fault.remedy
+
+
+def worker(number: int, cell: str) -> tuple[tuple[str, object], ...]:
+    """A service more in a cell."""
+    name, tls = f"worker{number}", {"certificate": {"identity": f"worker{number}"}}
+    identity = {"hierarchy": "inner", "dns_names": [f"{name}.{cell}.yelb.internal"], "key_algorithm": "EC_prime256v1"}
+    listener = {"port_mapping": {"port": 9443, "protocol": "http"}, "tls": tls}
+    return (
+        (f"identities.{name}", identity),
+        (f"virtual_nodes.{name}", {"listeners": [listener]}),
+        (f"services.{name}", {"cell": cell, "virtual_node": name, "application": {"image": "w:1", "port": 8080}}),
+    )
 
 
 def test_an_identity_is_of_one_cell() -> None:
@@ -135,19 +321,22 @@ def test_cells_that_do_not_talk_may_have_the_same_addresses() -> None:
 
 
 def test_a_role_is_for_whom_it_can_trust_and_who_can_ask_there() -> None:
-    """An attached service's task role has no name in the file; endpoints reach their own region alone."""
+    """An attached service's task role, if the file names it; endpoints reach their own region alone."""
     attached = {"cluster": "shop", "service": "ui", "container": "app", "security_group": "sg-0123456789abcdef0"}
     application = {"port": 8080}
     apart = (("cells.frontend.region", "eu-central-1"), ("cells.frontend.network.egress", "endpoints"))
 
+    role = "services.ui.attached.task_role"
+
     def told(*changes: tuple[str, object]) -> list[str]:
         faults = reading(*changes).faults
-        return [fault.problem for fault in faults if fault.place == "cells.backend.discovery"]
+        return [fault.problem for fault in faults if fault.place in {"cells.backend.discovery", role}]
 
     service = {"cell": "frontend", "virtual_node": "ui", "attached": attached, "application": application}
     assert told(("services.ui", service)) == [
-        "ui calls appserver and is attached: its task role has no name here to be trusted by"
+        "it is missing: ui calls appserver of cell backend, where callers are trusted by their task roles"
     ]
+    assert told(("services.ui", service), (role, "shop/ui-task")) == []
     assert told(*apart) == [
         "cell frontend, which calls appserver, reaches the APIs of eu-central-1 alone (egress: endpoints)"
     ]

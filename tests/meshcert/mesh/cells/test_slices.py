@@ -17,7 +17,19 @@ from meshcert.mesh.cells.slices import (
     sharing,
 )
 from meshcert.proxy import ProxySettings, RemoteNamespace
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, BACKEND, DEPLOYED, FRONTEND, LIST, LISTED, YELB, mesh
+from tests.meshcert.mesh.cells.yelb import (
+    AUTHORITIES,
+    BACKEND,
+    DEPLOYED,
+    FRONTEND,
+    IN_ONE_NAMESPACE,
+    LIST,
+    LISTED,
+    SHARED,
+    SHARED_NAMESPACE,
+    YELB,
+    mesh,
+)
 from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
 
 
@@ -80,6 +92,29 @@ def test_a_service_of_a_cell_with_a_role_is_found_by_its_cloud_map() -> None:
     assert remote_callers(named, "backend") is None
 
 
+def test_services_of_cells_in_one_namespace_find_each_other_with_its_owner_and_no_role() -> None:
+    """As those of one cell; the other cell's names stand for themselves where only one of them is in it."""
+    whole = mesh(*DEPLOYED, *IN_ONE_NAMESPACE)
+    ui = proxy_settings(in_cell(whole, "frontend"), "ui")
+    apart = mesh(
+        *DEPLOYED,
+        *IN_ONE_NAMESPACE[1:],
+        ("cells.backend.namespace", "backend.yelb.internal"),
+        ("cells.backend.namespace_id", SHARED_NAMESPACE),
+    )
+
+    assert [(each.host, each.cloud_map_service, each.remote_namespace) for each in ui.backends] == [
+        ("appserver.yelb.internal", "appserver", None)
+    ]
+    assert (ui.cloud_map_namespace, ui.cloud_map_owner) == ("yelb.internal", SHARED)
+    assert ProxySettings.from_json(ui.to_json()) == ui
+    assert in_cell(whole, "backend").about.namespace_id == SHARED_NAMESPACE
+    assert remote_callers(whole, "backend") is None
+    assert proxy_settings(in_cell(apart, "frontend"), "ui").discovered == ()
+    assert proxy_settings(in_cell(apart, "backend"), "appserver").cloud_map_owner == SHARED
+    assert in_cell(apart, "frontend").about.namespace_id == ""
+
+
 def test_a_role_is_for_the_callers_in_other_cells_and_what_they_call() -> None:
     """Redis and Postgres are called by their own cell alone."""
     whole = mesh(*DEPLOYED)
@@ -92,6 +127,17 @@ def test_a_role_is_for_the_callers_in_other_cells_and_what_they_call() -> None:
     )
     assert (remote_callers(whole, "frontend"), remote_callers(whole, "shared")) == (None, None)
     assert remote_callers(mesh(("cells.backend.discovery", "dns")), "backend") is None
+
+
+def test_an_attached_caller_is_admitted_by_the_task_role_that_the_file_names() -> None:
+    """No pattern of the mesh's role names is that one, so it is named wherever they are."""
+    attached = {"cluster": "shop", "service": "ui", "container": "app", "security_group": "sg-0123456789abcdef0"}
+    service = {"cell": "frontend", "virtual_node": "ui", "attached": {**attached, "task_role": "shop/ui-task"}}
+    theirs = remote_callers(mesh(("services.ui", {**service, "application": {"port": 8080}})), "backend")
+    role = f"arn:aws:iam::{FRONTEND}:role/shop/ui-task"
+
+    assert theirs is not None
+    assert (theirs.accounts, theirs.roles, theirs.any_role) == ((FRONTEND,), (role,), (role,))
 
 
 def test_roles_are_of_the_partition_that_their_region_is_in() -> None:

@@ -25,6 +25,19 @@ DEPLOYED = tuple(
     (f"hierarchies.{name}.authority", {"arn": arn, "root": f"{name}.pem"}) for name, arn in AUTHORITIES.items()
 )
 """What the file says after the first deploy of the shared cell."""
+SHARED_NAMESPACE = f"arn:aws:servicediscovery:eu-west-1:{SHARED}:namespace/ns-0123456789abcdef"
+IN_ONE_NAMESPACE = (
+    ("mesh.namespace_id", SHARED_NAMESPACE),
+    ("cells.frontend.namespace", REMOVED),
+    ("cells.backend.namespace", REMOVED),
+    ("cells.backend.discovery", REMOVED),
+    *(
+        (f"identities.{name}.dns_names", [f"{name}.yelb.internal", *declared["dns_names"]])
+        for name, declared in YELB["identities"].items()
+        if name != "gateway"
+    ),
+)
+"""Both cells in a namespace that the shared cell's account shares with them."""
 LIST = f"s3://meshcert-yelb-crl-{SHARED}-eu-west-1/crl/{AUTHORITIES['inner'][-36:]}.crl"
 LISTED = (
     ("hierarchies.inner.revocation", "crl"),

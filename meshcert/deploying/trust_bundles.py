@@ -1,0 +1,80 @@
+"""
+The custom resource ``Custom::MeshcertTrustBundle``: what is asked and refused before a bundle is published.
+
+Only what is new is asked of others: a CA that a hierarchy begins with, lists that the bundle did not name. What is
+published already has been answered for, and a deploy or its way back does not depend on its owner any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from meshcert.deploying.existing_authorities import (
+    begins_with,
+    read_existing,
+    refuse_exchanged_root,
+    refuse_unshared,
+    require_fit,
+    still_fit,
+)
+from meshcert.deploying.named_lists import newly_named, refuse_unreadable, require_readable
+from meshcert.deploying.properties import read_trust_bundle
+from meshcert.deploying.published_authorities import FallbackAuthorities
+from meshcert.deploying.refused_changes import refuse_dropped_root
+from meshcert.errors import AccessDenied, MeshcertError
+from meshcert.publishing.trust_bundles import export_trust_bundle, has_been_current
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshcert.deploying.deployment import Deployment
+    from meshcert.publishing.export import ExportResult
+    from meshcert.publishing.trust_bundles import TrustBundleRequest
+
+
+def deploy_bundle(event: Mapping[str, Any], deployment: Deployment) -> ExportResult:
+    """
+    Publish the trust bundle that a request declares, unless it is published already.
+
+    Raises:
+        AuthorityUnfit: If a hierarchy begins with a CA that cannot sign for it, or that is not shared.
+        RevocationListsUnusable: If it names lists that this account may not read.
+        RootInUse: If it drops a root that running tasks need.
+        MeshcertError: If AWS does not answer, or refuses.
+    """
+    properties = event.get("ResourceProperties", {})
+    order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
+    refuse_dropped_root(order, event, deployment.table)
+    refuse_exchanged_root(order.hierarchy, event, deployment.table)
+    if wanted := read_existing(properties):
+        asked = (wanted, order.secret_id, deployment.authorities, deployment.sources.clock)
+        if begins_with(wanted, event, deployment.table, lambda: _was_published(order, deployment)):
+            try:
+                deployment.retry(lambda: require_fit(*asked))
+            except AccessDenied as denied:
+                refuse_unshared(wanted, order.secret_id, denied)
+        else:
+            deployment.told.extend(still_fit(*asked))
+    lists = newly_named(order, event)
+    if lists and not _was_published(order, deployment):
+        try:
+            deployment.retry(lambda: require_readable(order, lists, deployment.lists))
+        except AccessDenied as denied:
+            refuse_unreadable(order, lists, denied)
+    return deployment.retry(lambda: export_trust_bundle(order, deployment.sources))
+
+
+def _was_published(order: TrustBundleRequest, deployment: Deployment) -> bool:
+    """Whether a bundle is current, or was before the current one: what a deploy that is undone goes back to."""
+    sources = deployment.sources
+    known = FallbackAuthorities(deployment.published_authorities, sources.authorities, _untold)
+    try:
+        return has_been_current(order, replace(sources, authorities=known))
+    except MeshcertError:
+        # It has a CA of which nothing is published, and which does not answer either: what asks it next says so.
+        return False
+
+
+def _untold(_unpublished: str) -> None:
+    """That no bundle holds a CA is nothing to tell anybody."""

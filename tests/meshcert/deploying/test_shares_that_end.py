@@ -1,0 +1,134 @@
+"""The owner of a CA ends its share: what is published stays, and no deploy or way back waits for another account."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evidence.fixtures.pki import Hierarchy
+from meshcert.deploying.existing_authorities import existing_properties
+from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority
+from meshcert.material.document import read_trust_bundle
+from meshcert.publishing.declared_bundles import DeclaredBundle, listed_elsewhere
+from meshcert.publishing.declared_roots import DeclaredRoots, roots_entry
+from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST, declared
+
+if TYPE_CHECKING:
+    from tests.meshcert.publishing.world import World
+
+LEAF = dt.timedelta(days=395)
+OTHER = f"{ROOT}-2"
+WANTED = WantedAuthority("colorteller", ROOT, "RSA_2048", "GENERAL_PURPOSE", LEAF, for_acm=True)
+BEFORE = TRUST | {"Existing": existing_properties(WANTED)}
+MOVED = BEFORE | {
+    "Existing": existing_properties(WANTED._replace(arn=OTHER)),
+    "RootCertificateAuthorityArn": OTHER,
+}
+LISTS = ("http://pki.example/issuing.crl", "http://pki.example/root.crl")
+
+
+@pytest.fixture
+def shared(world: World) -> World:
+    """A mesh whose CA another account shares; its bundle and its identity's certificate are published."""
+    end = world.clock.now() + 3 * LEAF
+    active = SeenAuthority("ACTIVE", "RSA_2048", "GENERAL_PURPOSE", end, frozenset(ACM_ACTIONS))
+    world.authorities.hierarchies[OTHER] = Hierarchy(name="another")
+    world.authorities.owned_by_others |= {ROOT: active, OTHER: active}
+    world.roots = DeclaredRoots(
+        " ".join(roots_entry(arn, each.root_pem) for arn, each in world.authorities.hierarchies.items())
+    )
+    for request in (BEFORE, IDENTITY):
+        answer = world.ask("Create", request)
+        assert (answer["Status"], "Reason" in answer) == ("SUCCESS", False), answer
+    return world
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"Identities": ["another"]}, {"Existing": existing_properties(WANTED._replace(life=LEAF / 2))}],
+    ids=["another identity", "shorter certificates"],
+)
+def test_a_deploy_over_what_is_published_and_its_way_back_succeed_and_say_who_did_not_answer(
+    shared: World, change: dict[str, Any]
+) -> None:
+    """At once: rights that are gone are not waited for."""
+    published, since = shared.current(BUNDLE), shared.clock.now()
+    shared.authorities.unshared.add(ROOT)
+
+    answers = [
+        shared.ask("Update", BEFORE | change, OldResourceProperties=BEFORE),
+        shared.ask("Update", BEFORE, OldResourceProperties=BEFORE | change),
+        shared.ask("Update", IDENTITY, OldResourceProperties=IDENTITY),
+    ]
+
+    assert [each["Status"] for each in answers] == ["SUCCESS"] * 3, answers
+    assert all(ROOT in each["Reason"] for each in answers)
+    assert (shared.current(BUNDLE), shared.clock.now()) == (published, since)
+
+
+def test_a_ca_that_its_owner_disables_refuses_no_deploy_that_begins_nothing(shared: World) -> None:
+    """Only its signature is missing, and what needs it fails by itself; that is told."""
+    shared.authorities.owned_by_others[ROOT] = shared.authorities.owned_by_others[ROOT]._replace(status="DISABLED")
+
+    answer = shared.ask("Update", BEFORE | {"Identities": ["another"]}, OldResourceProperties=BEFORE)
+
+    assert answer["Status"] == "SUCCESS", answer
+    assert "the CA is DISABLED" in answer["Reason"]
+
+
+def test_a_move_to_another_ca_is_undone_when_the_first_ones_share_has_ended(shared: World) -> None:
+    """The root stands in the version before the current one."""
+    before = shared.current(BUNDLE)
+    forwards = shared.deploy_bundle("Update", MOVED, OldResourceProperties=BEFORE)
+    shared.authorities.unshared.add(ROOT)
+
+    back = shared.deploy_bundle("Update", BEFORE, OldResourceProperties=MOVED)
+
+    assert [forwards["Status"], back["Status"]] == ["SUCCESS", "SUCCESS"], (forwards, back)
+    assert shared.current(BUNDLE) == before
+
+
+def test_a_ca_that_nothing_is_published_of_is_refused_before_anything_is_and_the_way_back_needs_nobody(
+    shared: World,
+) -> None:
+    """Whoever owns either of them."""
+    before = shared.current(BUNDLE)
+    shared.authorities.unshared |= {ROOT, OTHER}
+
+    forwards = shared.deploy_bundle("Update", MOVED, OldResourceProperties=BEFORE)
+    back = shared.deploy_bundle("Update", BEFORE, OldResourceProperties=MOVED)
+
+    assert (forwards["Status"], OTHER in forwards["Reason"]) == ("FAILED", True)
+    assert back["Status"] == "SUCCESS", back
+    assert shared.current(BUNDLE) == before
+
+
+def test_a_published_certificate_that_is_no_declared_root_stands_for_no_ca(shared: World) -> None:
+    """The digest in the function's environment decides, not what a secret holds."""
+    shared.authorities.unshared.add(ROOT)
+    shared.roots = DeclaredRoots(roots_entry(ROOT, Hierarchy(name="forged").root_pem))
+
+    answer = shared.ask("Update", BEFORE, OldResourceProperties=BEFORE)
+
+    assert answer["Status"] == "FAILED"
+
+
+@pytest.mark.parametrize("tiers", [1, 2])
+def test_the_cas_that_sign_its_lists_stay_published_too(world: World, tiers: Any) -> None:
+    """Each list with its own, as it was."""
+    world.authorities.hierarchies[ROOT] = hierarchy = Hierarchy(tiers)
+    world.roots = DeclaredRoots(roots_entry(ROOT, hierarchy.root_pem))
+    lists = LISTS[-tiers:]
+    world.bundles["colorteller"] = DeclaredBundle(declared(ROOT).roots, frozenset({listed_elsewhere(ROOT, lists)}))
+    request = TRUST | {"NamedLists": [{"CertificateAuthorityArn": ROOT, "Locations": list(lists)}]}
+    assert world.ask("Create", request)["Status"] == "SUCCESS"
+    published = read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE)
+    world.authorities.unshared.add(ROOT)
+
+    answer = world.ask("Update", request | {"Identities": ["x"]}, OldResourceProperties=request)
+
+    assert answer["Status"] == "SUCCESS", answer
+    assert len(published.lists) == tiers
+    assert world.current(BUNDLE) == published.version_id
