@@ -253,3 +253,22 @@ def test_cas_of_another_account_are_not_asked_about_by_tag() -> None:
     seen = check.look(deployment, finding.subject)
     assert {each.case.action for each in seen.decisions} == {"acm:ExportCertificate"}
     assert deployment.stack("pki") == "yelb-backend-pki"
+
+
+@pytest.mark.parametrize("of_another_account", [True, False])
+def test_trust_bundles_are_read_where_they_hold_a_root_of_yours(of_another_account: bool) -> None:  # noqa: FBT001
+    """A deploy compares what is published with the file; roots of the mesh's own CAs it asks them for."""
+    answers = {
+        "describe_secret": {"ARN": "arn:aws:secretsmanager:eu-west-1:333344445555:secret:one-AbCdEf"},
+        "simulate_principal_policy": {"EvaluationResults": [{"EvalDecision": "implicitDeny"}]},
+        "simulate_custom_policy": {"EvaluationResults": [{"EvalDecision": "allowed"}]},
+    }
+    account = Account(lambda service: _Client(service, answers, []))
+    mesh = in_cell(over_accounts(*DEPLOYED), "backend") if of_another_account else mesh_with()
+    deployment = Deployment(mesh, account, "aws", "eu-west-1", BACKEND, NOW)
+    (check,) = [each for each in rights.CHECKS if each.name == "rights-export"]
+
+    cases = [each.case for each in check.look(deployment, "export").decisions]
+
+    (bundle,) = [case for case in cases if case.circumstances == "of a trust bundle"]
+    assert bundle.allowed is of_another_account

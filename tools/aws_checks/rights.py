@@ -152,7 +152,10 @@ def _some_identity_secret(deployment: Deployment) -> str:
 
 def _export_secrets(deployment: Deployment, _role: str) -> RightsSeen:
     own = _some_identity_secret(deployment)
-    hierarchy = next(iter(deployment.mesh.hierarchies))
+    mesh = deployment.mesh
+    hierarchy = next(iter(mesh.hierarchies))
+    # What is published of a CA of the user's is read again: its owner may not answer any more.
+    holds_yours = any(mesh.hierarchies[name].existing for name in mesh.trusted(hierarchy))
     bundle = deployment.arn("secretsmanager", f"secret:{naming.trust_bundle_secret(deployment.name, hierarchy)}-AbCdEf")
     foreign = deployment.arn("secretsmanager", f"secret:{naming.identity_secret(ANOTHER, 'theirs')}-AbCdEf")
     cases = [
@@ -160,7 +163,7 @@ def _export_secrets(deployment: Deployment, _role: str) -> RightsSeen:
         Case("secretsmanager:PutSecretValue", foreign, allowed=False, circumstances="into another mesh's secret"),
         Case("secretsmanager:GetSecretValue", own, allowed=True, circumstances="of an identity, to compare it"),
         Case("secretsmanager:GetSecretValue", foreign, allowed=False, circumstances="of another mesh"),
-        Case("secretsmanager:GetSecretValue", bundle, allowed=False, circumstances="of a trust bundle"),
+        Case("secretsmanager:GetSecretValue", bundle, allowed=holds_yours, circumstances="of a trust bundle"),
         Case("secretsmanager:DeleteSecret", own, allowed=False),
         Case("acm-pca:IssueCertificate", deployment.arn("acm-pca", "certificate-authority/any"), allowed=False),
     ]

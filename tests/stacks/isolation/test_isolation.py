@@ -39,6 +39,8 @@ ONLY_IN_CELLS = {
     ("export", "acm-pca:getcertificateauthoritycertificate", ""),
     ("export", "acm-pca:describecertificateauthority", ""),
     ("export", "acm-pca:listpermissions", ""),
+    # What is published of them is read again: their owner may not answer any more.
+    ("export", "secretsmanager:getsecretvalue", ""),
     ("verify", "acm-pca:getcertificateauthoritycertificate", ""),
     ("renewal", "acm-pca:getcertificateauthoritycertificate", ""),
     ("operator", "acm-pca:getcertificateauthoritycertificate", ""),
