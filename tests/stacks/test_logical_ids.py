@@ -9,7 +9,8 @@ from aws_cdk import App, CfnElement, Stack
 
 from app import build
 from meshcert.mesh import load_mesh
-from meshcert.mesh.stacks.logical_ids import logical_id, named_elements, shared_output
+from meshcert.mesh.checks.stacks.logical_ids import named_elements
+from meshcert.mesh.stacks.logical_ids import logical_id, shared_output
 from stacks.shards import parameter_value
 from tests.stacks.synthesis import CONTEXT, ROOT
 

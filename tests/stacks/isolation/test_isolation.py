@@ -44,8 +44,6 @@ ONLY_IN_CELLS = {
     ("verify", "acm-pca:getcertificateauthoritycertificate", ""),
     ("renewal", "acm-pca:getcertificateauthoritycertificate", ""),
     ("operator", "acm-pca:getcertificateauthoritycertificate", ""),
-    # The mesh's own bundles: a deploy leaves what is published as it is if the owner of a CA does not answer.
-    ("export", "secretsmanager:getsecretvalue", ""),
     # What the caller's tasks ask themselves in one account, they ask as this role.
     ("ui", "sts:assumerole", ""),
     ("cells.discovery", "servicediscovery:discoverinstances", CALLED),
