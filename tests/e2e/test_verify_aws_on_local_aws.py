@@ -42,6 +42,7 @@ READS_OF_YOURS = {action for action in READS if action.startswith("ec2:")} | {
     "kms:GetKeyPolicy",
     "logs:DescribeLogGroups",
     "route53:GetHostedZone",
+    "servicediscovery:ListServices",
 }
 
 

@@ -119,6 +119,19 @@ def test_what_was_made_stays_while_the_file_says_so(yours: Templates, tmp_path: 
     assert all(len(each) == 2 for each in writable(both).values())
 
 
+def test_no_shard_imports_what_goes_with_the_next_deploy(tmp_path: Path) -> None:
+    """The stack of the made group is deployed first, and could not drop what another one imports."""
+    shards = ("shards", {"one": ["colorteller"]})
+    found = synthesised(tmp_path / "shards", {"existing": NAME, "keep_made": True}, shards)
+
+    shard = json.dumps(found.by_stack["services-one"])
+
+    assert "log-group:/meshcert/color:*" in shard
+    assert "ImportValue" in shard
+    assert "ExportsOutputFnGetAttLogs" not in shard
+    assert "ExportsOutputRefLogs" not in shard
+
+
 def test_groups_of_services_stay_likewise(tmp_path: Path) -> None:
     """Each with its logical id."""
     found = synthesised(tmp_path / "each", {"existing": NAME, "group_per_service": True, "keep_made": True})

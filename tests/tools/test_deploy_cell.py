@@ -59,11 +59,6 @@ class Account:
         outputs = [{"OutputKey": key, "OutputValue": arn} for key, arn in cas]
         return {"Stacks": [{"Outputs": outputs}]}
 
-    def get_template(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        """A stack of services that write to a log group of the mesh's own."""
-        assert StackName == "yelb-shared-services"
-        return {"TemplateBody": {"Resources": {"Logs": {"Type": "AWS::Logs::LogGroup", "Properties": {}}}}}
-
     def get_certificate_authority_certificate(self, **_asked: str) -> dict[str, str]:
         """An issuing CA's certificate, and the chain above it."""
         return {"Certificate": CA.issuing_pem, "CertificateChain": CA.root_pem}
