@@ -86,7 +86,8 @@ def begins_with(
     Whether a trust bundle's request has a hierarchy begin with a CA, or with ACM renewing under it.
 
     When CloudFormation takes back an update, refused or not, what was before it comes as if it were new; what the CA
-    has signed shows that it is not, or that its bundle was published.
+    has signed shows that it is not, or that its bundle was published. Two CAs under one root have the same bundle, and
+    then it shows nothing.
 
     Args:
         was_published: Whether the bundle that is asked for is current, or was before the current one.
@@ -104,7 +105,12 @@ def begins_with(
         for row in rows
     ):
         return False
-    return is_same or not was_published()
+    return is_same or _have_one_root(before.get("Arn"), wanted.arn, event) or not was_published()
+
+
+def _have_one_root(before: str | None, now: str, event: Mapping[str, Any]) -> bool:
+    old, new = (event.get(key, {}).get("DeclaredRoots", {}) for key in ("OldResourceProperties", "ResourceProperties"))
+    return before in old and old[before] == new.get(now)
 
 
 def require_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAuthorities, clock: Clock) -> None:

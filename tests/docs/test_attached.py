@@ -78,6 +78,15 @@ def test_a_cdk_app_adds_at_most_15_lines() -> None:
     assert 4 <= len(lines) <= 15
 
 
+def test_a_service_that_meshcert_makes_has_no_sidecar_to_add_and_the_command_says_what_to_write() -> None:
+    """No name that looks like it is suggested instead."""
+    result = CliRunner().invoke(cli, ["sidecar", "colorteller", "--mesh", str(ROOT / "mesh.yaml")])
+
+    assert result.exit_code == 2
+    assert "meshcert makes it" in result.output
+    assert "services.colorteller.attached" in result.output
+
+
 def _sidecar(*arguments: Any) -> str:
     result = CliRunner().invoke(cli, ["sidecar", *arguments, "--mesh", str(MESH)])
     assert result.exit_code == 0, result.output

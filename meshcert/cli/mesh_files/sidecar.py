@@ -56,10 +56,11 @@ def sidecar(chosen: ChosenMesh, name: str, *, as_document: bool, cloudformation:
         found = sidecar_of(mesh, name)
     except LookupError:
         attached = [each for each, service in mesh.services.items() if service.attached]
-        known = f"attached are: {', '.join(attached)}" if attached else "none is: services.NAME.attached"
-        raise click.UsageError(
-            f"mesh {mesh.name} attaches no service {name}. {suggestion(name, attached, known)}"
-        ) from None
+        known = f"Attached are: {', '.join(attached)}" if attached else "Attach one by services.NAME.attached"
+        remedy = suggestion(name, attached, known)
+        if name in mesh.services:
+            remedy = f"meshcert makes it; for a service of yours, write services.{name}.attached"
+        raise click.UsageError(f"mesh {mesh.name} attaches no service {name}. {remedy}") from None
     if cloudformation:
         tell_lines(template_lines(mesh, found))
     elif as_document:

@@ -13,7 +13,7 @@ from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks.clients import needs_raised_quota
 from meshcert.mesh.checks.delivery import follows_too_much
 from meshcert.mesh.checks.federation.files import bundles_in_files
-from meshcert.mesh.checks.network.networks import no_ranges_of_a_vpc
+from meshcert.mesh.checks.network.networks import gateways_without_nat, no_ranges_of_a_vpc
 from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
 from meshcert.mesh.existing import roots_in_files
 from meshcert.mesh.part import EgressFilter
@@ -65,6 +65,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _order(mesh),
         _passed_on(mesh),
         no_ranges_of_a_vpc(mesh),
+        gateways_without_nat(mesh),
         follows_too_much(mesh),
         needs_raised_quota(mesh),
     )

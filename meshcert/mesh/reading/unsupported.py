@@ -277,6 +277,17 @@ _SERVICE = {
     "runtimeplatform": 'One architecture for all: `make deploy ARGS="-c architecture=x86_64"`',
 }
 
+_ATTACHED = dict.fromkeys(
+    (
+        *("networkmode", "launchtype", "capacityproviders", "capacityproviderstrategy", "requirescompatibilities"),
+        *("cpu", "memory", "containerdefinitions", "taskrolearn", "executionrolearn", "runtimeplatform", "volumes"),
+        *("deploymentcontroller", "deploymentconfiguration", "desiredcount", "loadbalancers", "serviceregistries"),
+        *("networkconfiguration", "subnets", "assignpublicip", "platformversion", "enableexecutecommand"),
+    ),
+    "It stands in your task definition or your service, which stay yours: remove it here. `meshcert sidecar NAME` says "
+    "what they need",
+)
+
 UNSUPPORTED = {
     "Mesh": _FILE,
     "About": _MESH,
@@ -298,6 +309,7 @@ UNSUPPORTED = {
     "RouteMatch": _ROUTE,
     "Application": _APPLICATION,
     "DeclaredService": _SERVICE,
+    "Attachment": _ATTACHED,
 }
 """Part of the mesh file → key, in lower case without hyphens and underscores → what to do instead."""
 

@@ -12,7 +12,7 @@ from meshcert.deploying.existing_authorities import existing_properties
 from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority
 from meshcert.material.document import read_trust_bundle
 from meshcert.publishing.declared_bundles import DeclaredBundle, listed_elsewhere
-from meshcert.publishing.declared_roots import DeclaredRoots, roots_entry
+from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots_entry
 from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST, declared
 
 if TYPE_CHECKING:
@@ -132,3 +132,23 @@ def test_the_cas_that_sign_its_lists_stay_published_too(world: World, tiers: Any
     assert answer["Status"] == "SUCCESS", answer
     assert len(published.lists) == tiers
     assert world.current(BUNDLE) == published.version_id
+
+
+def test_another_ca_under_the_same_root_is_looked_at_although_the_bundle_stays_as_it_is(shared: World) -> None:
+    """Its bundle is that of the CA before, which says nothing of the key, the end and the permissions of this one."""
+    shared.authorities.hierarchies[OTHER] = shared.authorities.hierarchies[ROOT]
+    shared.roots = DeclaredRoots(
+        " ".join(roots_entry(arn, each.root_pem) for arn, each in shared.authorities.hierarchies.items())
+    )
+    before, moved = (
+        request | {"DeclaredRoots": {arn: root_digest(shared.hierarchy.root_pem)}, "Identities": ["colorteller"]}
+        for request, arn in ((BEFORE, ROOT), (MOVED | {"RootCertificateAuthorityArn": [OTHER, ROOT]}, OTHER))
+    )
+    seen = shared.authorities.owned_by_others[OTHER]
+    shared.authorities.owned_by_others[OTHER] = seen._replace(status="DISABLED")
+
+    forwards = shared.deploy_bundle("Update", moved, OldResourceProperties=before)
+    back = shared.deploy_bundle("Update", before, OldResourceProperties=moved)
+
+    assert (forwards["Status"], "the CA is DISABLED" in forwards["Reason"]) == ("FAILED", True), forwards
+    assert back["Status"] == "SUCCESS", back

@@ -62,6 +62,11 @@ FINDINGS = [
     ([("network", ranges("10.0.0.0/8"))], f"{RANGES}[0]", "10.0.0.0/8 is no range of a VPC's"),
     ([("network", ranges("172.16.0.0/29"))], f"{RANGES}[0]", "172.16.0.0/29 is no range of a VPC's"),
     ([("network", ranges("172.16.0.0/16", "172.16.128.0/20"))], f"{RANGES}[1]", "overlaps 172.16.0.0/16"),
+    (
+        [("network", {"egress": "endpoints", "nat_gateways": "one_per_zone"})],
+        "network.nat_gateways",
+        "there is no NAT gateway",
+    ),
     ([("hierarchies.spare", COLOR["hierarchies"]["colorgateway"])], "hierarchies.spare", "signs no identity"),
     ([(IMAGE, "examples/color/colortellr")], IMAGE, "there is no folder"),
     ([(IMAGE, "../colorteller-that-is-not-there")], IMAGE, "there is no folder"),

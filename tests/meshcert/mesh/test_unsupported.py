@@ -81,6 +81,16 @@ def test_what_people_try_is_called_unsupported_with_what_to_do_instead(place: st
     assert said in fault.remedy
 
 
+@pytest.mark.parametrize("key", ["network_mode", "deploymentController", "TaskRoleArn"])
+def test_what_a_service_of_yours_says_itself_is_told_where_it_stands(key: str) -> None:
+    """An attached service keeps its task definition."""
+    faults = {it.place: it for it in read_mesh(changed(("services.colorteller.attached", {key: "x"}))).faults}
+    fault = faults[f"services.colorteller.attached.{key}"]
+
+    assert fault.problem == "not supported"
+    assert "stands in your task definition or your service" in fault.remedy
+
+
 @pytest.mark.parametrize(
     ("part", "key"), [(part, key) for part, keys in UNSUPPORTED.items() for key in keys], ids=lambda it: it
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from meshcert.errors import Fault
 from meshcert.mesh.cells.placing import networks
 from meshcert.mesh.checks.network.reach import check_range, is_range
+from meshcert.mesh.network import Egress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,6 +102,14 @@ def no_ranges_of_a_vpc(mesh: Mesh) -> Iterator[Fault]:
             for other in cidrs[:index]:
                 if own.overlaps(IPv4Network(other)):
                     yield Fault(place, f"{cidr} overlaps {other}, and a VPC's ranges do not", remedy)
+
+
+def gateways_without_nat(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each network that says how many NAT gateways it has, and has none."""
+    for at, network, _ in networks(mesh):
+        if network.egress is Egress.ENDPOINTS and "nat_gateways" in network.model_fields_set and not network.existing:
+            problem = "with egress: endpoints there is no NAT gateway, and this counts for nothing"
+            yield Fault(f"{at}.nat_gateways", problem, "Remove it, or write egress: nat")
 
 
 def _check_subnets(place: str, subnets: dict[str, str], findings: Findings) -> None:
