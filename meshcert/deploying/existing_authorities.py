@@ -159,11 +159,13 @@ def still_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAuth
     yield from (f"{fault.place}: {fault.problem}. {fault.remedy}" for fault in faults)
 
 
-def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenied) -> NoReturn:
+def refuse_unshared(place: str, arn: str, secret_id: str, denied: AccessDenied) -> NoReturn:
     """
     Say what to do about a CA of another account that this one may not even look at.
 
     Args:
+        place: What needs it, as the mesh file names it.
+        arn: The CA's.
         secret_id: ARN of a secret of the mesh, so it lies in the mesh's own account and region.
         denied: What AWS said.
 
@@ -172,11 +174,10 @@ def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenie
         AccessDenied: ``denied``, if it is this account's own, or a policy of this account's denied it.
     """
     region, account = secret_id.split(":")[3:5]
-    owner = wanted.arn.split(":")[4]
+    owner = arn.split(":")[4]
     if owner == account or is_denied_at_home(str(denied)):
         raise denied
-    fault = unshared_fault(wanted, account, region)
-    raise AuthorityUnfit(f"the CA {wanted.arn}", (fault,)) from denied
+    raise AuthorityUnfit(f"the CA {arn}", (unshared_fault(place, arn, account, region),)) from denied
 
 
 def refuse_exchanged_root(hierarchy: str, event: Mapping[str, Any], table: IdentityTable) -> None:

@@ -53,7 +53,7 @@ def deploy_bundle(event: Mapping[str, Any], deployment: Deployment) -> ExportRes
             try:
                 deployment.retry(lambda: require_fit(*asked))
             except AccessDenied as denied:
-                refuse_unshared(wanted, order.secret_id, denied)
+                refuse_unshared(f"hierarchies.{order.hierarchy}", wanted.arn, order.secret_id, denied)
         else:
             deployment.told.extend(still_fit(*asked))
     lists = newly_named(order, event)

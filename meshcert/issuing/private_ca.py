@@ -54,6 +54,17 @@ def authority_of(reference: str) -> str:
     return authority if number and ":certificate-authority/" in authority else ""
 
 
+def is_certificate_of(reference: str, authority_arn: str, serial_number: str) -> bool:
+    """
+    True if Private CA names a CA's certificate with this serial number so: the number stands in the ARN, as hex.
+
+    Args:
+        serial_number: Lower-case hex; zeros before it count nothing.
+    """
+    authority, found, number = reference.partition(_CERTIFICATE)
+    return bool(found) and authority == authority_arn and number.lower().lstrip("0") == serial_number.lstrip("0")
+
+
 class IssuedCertificates(Protocol):
     """AWS Private CA, as far as it shows certificates; :class:`meshcert.aws.private_ca.PrivateCa` asks it."""
 
