@@ -161,10 +161,10 @@ def test_a_ca_that_does_not_answer_gets_no_chain_of_a_sibling_under_its_root(
     world: World, *, lists_of_both: bool
 ) -> None:
     """Its lists would be checked against the sibling's key, and refused, or believed for the sibling's."""
-    above = Hierarchy(2)
-    below = {arn: above.with_another_issuing() for arn in (ROOT, OTHER)}
+    first_below = Hierarchy(2)
+    below = {ROOT: first_below, OTHER: Hierarchy(2, beside=first_below)}
     world.authorities.hierarchies |= below
-    world.roots = DeclaredRoots(" ".join(roots_entry(arn, above.root_pem) for arn in below))
+    world.roots = DeclaredRoots(" ".join(roots_entry(arn, each.root_pem) for arn, each in below.items()))
     named = {arn: [f"http://pki.example/{number}.crl", LISTS[1]] for number, arn in enumerate(below)}
 
     def asked(*arns: str, listed: Sequence[str]) -> dict[str, Any]:
