@@ -16,6 +16,8 @@ from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots
 from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST, declared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.meshcert.publishing.world import World
 
 LEAF = dt.timedelta(days=395)
@@ -152,3 +154,36 @@ def test_another_ca_under_the_same_root_is_looked_at_although_the_bundle_stays_a
 
     assert (forwards["Status"], "the CA is DISABLED" in forwards["Reason"]) == ("FAILED", True), forwards
     assert back["Status"] == "SUCCESS", back
+
+
+@pytest.mark.parametrize("lists_of_both", [False, True])
+def test_a_ca_that_does_not_answer_gets_no_chain_of_a_sibling_under_its_root(
+    world: World, *, lists_of_both: bool
+) -> None:
+    """Its lists would be checked against the sibling's key, and refused, or believed for the sibling's."""
+    first_below = Hierarchy(2)
+    below = {ROOT: first_below, OTHER: Hierarchy(2, beside=first_below)}
+    world.authorities.hierarchies |= below
+    world.roots = DeclaredRoots(" ".join(roots_entry(arn, each.root_pem) for arn, each in below.items()))
+    named = {arn: [f"http://pki.example/{number}.crl", LISTS[1]] for number, arn in enumerate(below)}
+
+    def asked(*arns: str, listed: Sequence[str]) -> dict[str, Any]:
+        entries = frozenset(listed_elsewhere(arn, named[arn]) for arn in listed)
+        world.bundles["colorteller"] = DeclaredBundle(declared(*arns).roots, entries)
+        return TRUST | {
+            "RootCertificateAuthorityArn": list(arns),
+            "NamedLists": [{"CertificateAuthorityArn": arn, "Locations": named[arn]} for arn in listed],
+        }
+
+    first = asked(OTHER, listed=[OTHER])
+    assert world.ask("Create", first)["Status"] == "SUCCESS"
+    if lists_of_both:
+        both = asked(ROOT, OTHER, listed=[ROOT, OTHER])
+        assert world.ask("Update", both, OldResourceProperties=first)["Status"] == "SUCCESS"
+    published = world.current(BUNDLE)
+    world.authorities.unshared.add(ROOT)
+
+    answer = world.ask("Update", asked(ROOT, OTHER, listed=[ROOT, OTHER]), OldResourceProperties=first)
+
+    assert answer["Status"] == ("SUCCESS" if lists_of_both else "FAILED"), answer
+    assert world.current(BUNDLE) == published
