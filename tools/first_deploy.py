@@ -11,7 +11,8 @@ nothing is made. A later deploy is not kept from anything: somebody else may hav
 
 A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
 no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; if it would shut out
-callers of a service that many call; and if it would delete log groups without a word (:mod:`tools.refused_moves`).
+callers of a service that many call; if it would delete log groups without a word (:mod:`tools.refused_moves`); and if
+stacks still import a CA that the file has no more (:mod:`tools.removed_hierarchies`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -47,6 +49,7 @@ from tools import verify_aws
 from tools.deployed_stacks import described_stack
 from tools.kept_logs import KeptLogs
 from tools.refused_moves import Made, refused_moves
+from tools.removed_hierarchies import removed_hierarchies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,6 +112,25 @@ class KnownDeploy:
         with suppress(ClientError, BotoCoreError):
             identities = client.get_template(StackName=self._stack("identities"))["TemplateBody"]
         return Made.of(services, outputs, identities, self._sharded(client))
+
+    def removed(self) -> list[str]:
+        """What :func:`removed_hierarchies` tells; nothing if AWS does not say what is deployed."""
+        client = self.client("cloudformation")
+        try:
+            (pki,) = client.describe_stacks(StackName=self._stack(AUTHORITIES))["Stacks"]
+        except (ClientError, BotoCoreError):
+            return []
+        outputs = pki.get("Outputs", [])
+        return list(removed_hierarchies(self.mesh, outputs, self._sharded(client), self._opposite()))
+
+    def _opposite(self) -> list[str]:
+        """The commands that deploy services before identities, and those before CAs."""
+        stacks = f"{self.mesh.name}-{self.cell}/" if self.cell else f"{self.mesh.name}-"
+        every = "*" if self.mesh.shards else ""
+        file = "" if self.file == Path("mesh.yaml") else f" -c mesh={shlex.quote(str(self.file))}"
+        named = (shlex.quote(f"{stacks}{part}{every}") for part in (SERVICES, "identities"))
+        steps = (f'make cdk ARGS="deploy -e {each}{file}"' for each in named)
+        return [*steps, "this again"]
 
     @property
     def _last(self) -> str:
@@ -219,7 +241,7 @@ def _moved(known: KnownDeploy) -> int:
     made = known.made()
     if not made:
         return 0
-    if moves := list(refused_moves(known.mesh, made, known.one_by_one)):
+    if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.removed()]:
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
         return 1
     yours = known.mesh.logs.existing_name

@@ -232,6 +232,15 @@ def cloudformation_replacements(stock: Unpatched) -> bool:
     return status == "UPDATE_COMPLETE"
 
 
+def cloudformation_exports(stock: Unpatched) -> bool:
+    """An update drops what another stack imports."""
+    handle = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::ImportValue": "Exported"}}}
+    deploy(stock, "exporting", {"It": handle}, exports={"Exported": "probe"})
+    deploy(stock, "importing", {"It": group})
+    return deploy(stock, "exporting", {"It": handle, "More": handle}) == "UPDATE_COMPLETE"
+
+
 def cloudformation_security_groups(stock: Unpatched) -> bool:
     """A rule is authorized twice."""
     ec2 = stock.client("ec2")
@@ -294,6 +303,7 @@ STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
     "ciphertexts": ciphertexts,
     "cloudformation/buckets": cloudformation_buckets,
     "cloudformation/dropped_properties": cloudformation_dropped_properties,
+    "cloudformation/exports": cloudformation_exports,
     "cloudformation/network": cloudformation_network,
     "cloudformation/replacements": cloudformation_replacements,
     "cloudformation/secrets": cloudformation_secrets,
