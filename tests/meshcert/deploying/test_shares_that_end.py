@@ -13,6 +13,7 @@ from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, Want
 from meshcert.material.document import read_trust_bundle
 from meshcert.publishing.declared_bundles import DeclaredBundle, listed_elsewhere
 from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots_entry
+from tests.meshcert.publishing.fakes import UNANSWERED
 from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST, declared
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ MOVED = BEFORE | {
     "Existing": existing_properties(WANTED._replace(arn=OTHER)),
     "RootCertificateAuthorityArn": OTHER,
 }
+NOT_FOR_ACM = BEFORE | {"Existing": existing_properties(WANTED._replace(for_acm=False))}
+NEW_BUNDLE = BUNDLE.replace("trust/colorteller", "trust/new")
 LISTS = ("http://pki.example/issuing.crl", "http://pki.example/root.crl")
 
 
@@ -68,6 +71,36 @@ def test_a_deploy_over_what_is_published_and_its_way_back_succeed_and_say_who_di
     assert [each["Status"] for each in answers] == ["SUCCESS"] * 3, answers
     assert all(ROOT in each["Reason"] for each in answers)
     assert (shared.current(BUNDLE), shared.clock.now()) == (published, since)
+
+
+ENDS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
+    "the bundle has another identity": ("Update", BEFORE | {"Identities": ["another"]}, BEFORE, "SUCCESS"),
+    "the bundle goes back": ("Update", BEFORE, MOVED, "SUCCESS"),
+    "the bundle goes": ("Delete", BEFORE, {}, "SUCCESS"),
+    "the identity has a job": ("Update", IDENTITY | {"Jobs": ["nightly"]}, IDENTITY, "SUCCESS"),
+    "the identity goes": ("Delete", IDENTITY, {}, "SUCCESS"),
+    "a bundle begins with it": ("Create", BEFORE | {"Hierarchy": "new", "SecretId": NEW_BUNDLE}, {}, "FAILED"),
+    "acm begins to renew under it": ("Update", BEFORE, NOT_FOR_ACM, "FAILED"),
+}
+"""Requests of CloudFormation, and how each ends while the CA does not answer."""
+
+
+@pytest.mark.parametrize("why", UNANSWERED)
+@pytest.mark.parametrize("request_of", ENDS)
+def test_no_request_but_one_that_begins_with_a_ca_waits_for_its_answer(
+    shared: World, request_of: str, why: str
+) -> None:
+    """Whatever the reason."""
+    kind, properties, before, expected = ENDS[request_of]
+    shared.bundles["new"] = shared.bundles["colorteller"]
+    shared.vault.seed(NEW_BUNDLE)
+    shared.authorities.silent |= {ROOT: UNANSWERED[why], OTHER: UNANSWERED[why]}
+    since = shared.clock.now()
+
+    answer = shared.ask(kind, properties, OldResourceProperties=before, PhysicalResourceId="colorteller")
+
+    assert answer["Status"] == expected, answer
+    assert expected == "FAILED" or shared.clock.now() == since
 
 
 def test_a_ca_that_its_owner_disables_refuses_no_deploy_that_begins_nothing(shared: World) -> None:
