@@ -57,3 +57,5 @@ LAST_IN_PLAIN_TEXT = "plain_at"
 
 REFUSED_BY_UPSTREAM = "trial: "
 """``ERROR`` begins so if upstreams refused the version."""
+DENIED = "fetch: AccessDenied: "
+"""``ERROR`` has this, before the call, if AWS denies the task what it fetches."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from evidence.fixtures.attached_services import counts, join_and_leave, own_serv
 from evidence.fixtures.grants import Grant, Role, SidecarRole, unused
 from evidence.fixtures.own_services import SERVICES
 from evidence.fixtures.terminal import OperatorTerminal
+from local.running_mesh import wait_until
 from meshcert import naming
 from meshcert.contract import exit_codes
 from meshcert.mesh import load_mesh
@@ -58,6 +60,7 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
         operator = OperatorTerminal(own.aws, "shop", MESHCERT_MESH=str(own.file))
         granted.extend(taken(own))
         told.extend(operator.run("status", "--json").document["strict"])
+        tells_of_a_role_without_its_policy(own)
 
     asked = join_and_leave(own, rotations=1, rolled_back=["stock"], say=print, when_strict=look)
 
@@ -86,6 +89,39 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
     # Operators ask where a deployment is under way (tests/e2e/test_rights.py); jobs that outlast a poll look again.
     longer = {("report", "secretsmanager:DescribeSecret"), ("report", "servicediscovery:DiscoverInstancesRevision")}
     assert left <= {(naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"), *longer}
+
+
+def tells_of_a_role_without_its_policy(own: OwnServices) -> None:
+    """
+    Its owner detaches the policy of ``stock``, attaches it again, and denies the secrets alone.
+
+    Tasks run on and say nothing; then they say that they are denied; then all is as before.
+    """
+    iam, role = own.aws.client("iam"), SidecarRole(own.aws, "shop", "stock")
+    policy = iam.list_attached_role_policies(RoleName=role.name)["AttachedPolicies"]
+    (arn,) = (each["PolicyArn"] for each in policy if each["PolicyName"] == role.policy_name)
+    attach = "attach the policy that meshcert sidecar stock names to its task role"
+
+    def tells(*words: str, **environ: str) -> bool:
+        ended = OperatorTerminal(own.aws, "shop", MESHCERT_MESH=str(own.file), **environ).run("status", "--json")
+        found = [each["detail"] for one in ended.document["identities"] for each in one["findings"]]
+        return any(all(word in detail for word in words) for detail in found)
+
+    iam.detach_role_policy(RoleName=role.name, PolicyArn=arn)
+    wait_until(
+        lambda: "dynamodb:PutItem" in {each.action for each in role.denied()}, "a row that is denied", within_s=20
+    )
+    in_haste = {"MESHCERT_POLICY_SILENT_AFTER_S": "0.5"}
+    assert tells("of stock run, and have acknowledged nothing since", attach, **in_haste)
+    assert not tells("of stock are denied")
+    iam.attach_role_policy(RoleName=role.name, PolicyArn=arn)
+    secrets = {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": "*"}
+    denies = json.dumps({"Version": "2012-10-17", "Statement": [secrets]})
+    iam.put_role_policy(RoleName=role.name, PolicyName="Denies", PolicyDocument=denies)
+    denied = ("2 of 2 tasks of stock are denied what is new", attach, "secretsmanager:")
+    wait_until(lambda: tells(*denied), "tasks that are denied", within_s=30)
+    iam.delete_role_policy(RoleName=role.name, PolicyName="Denies")
+    wait_until(lambda: not tells("of stock are denied"), "tasks as before", within_s=30)
 
 
 def taken(own: OwnServices) -> Iterator[tuple[Role, set[Grant]]]:
