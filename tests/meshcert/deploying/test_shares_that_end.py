@@ -231,12 +231,12 @@ def test_a_ca_that_does_not_answer_gets_no_chain_of_a_sibling_under_its_root(
 @pytest.mark.parametrize("moved", [{"issuer": IssuerName.PRIVATE_CA}, {"root_certificate_authority_arn": OTHER}])
 def test_what_acm_renewed_under_a_ca_goes_back_to_it(shared: World, moved: dict[str, Any], status: str) -> None:
     """The identity's row names another issuer or CA by then; the version of before was ACM's, under this one."""
-    row, now = shared.identities.rows["colorteller"], NOT_FOR_ACM | {"Identities": []}
+    row = shared.identities.rows["colorteller"]
     shared.identities.rows["colorteller"] = replace(row, **moved)
     _publish(shared, shared.hierarchy.issue([NAME]))
     _silence(shared, status)
 
-    back = shared.ask("Update", BEFORE | {"Identities": ["colorteller"]}, OldResourceProperties=now)
+    back = shared.ask("Update", BEFORE | {"Identities": ["colorteller"]}, OldResourceProperties=NOT_FOR_ACM)
 
     assert back["Status"] == "SUCCESS", back
     assert ROOT in back["Reason"] or status in back["Reason"]
