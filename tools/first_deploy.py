@@ -12,7 +12,7 @@ nothing is made. A later deploy is not kept from anything: somebody else may hav
 A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
 no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; if it would shut out
 callers of a service that many call; if it would delete log groups without a word (:mod:`tools.refused_moves`); and if
-stacks still use CAs or security groups that leave (:mod:`tools.removed_hierarchies`, :mod:`tools.removed_services`).
+stacks still use CAs or security groups that leave (:mod:`tools.authorities_in_use`, :mod:`tools.removed_services`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
@@ -45,10 +45,10 @@ from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
 from meshcert.mesh.stacks.shards import LOGS_OF_BEFORE, MOVES_ASKED
 from tools import verify_aws
+from tools.authorities_in_use import InUse, authorities_in_use
 from tools.deployed_stacks import GONE, described_stack, sharded_templates, written_logs
 from tools.kept_logs import KeptLogs
 from tools.refused_moves import Made, refused_moves
-from tools.removed_hierarchies import removed_hierarchies
 from tools.removed_services import removed_services
 
 if TYPE_CHECKING:
@@ -111,16 +111,16 @@ class KnownDeploy:
             identities = client.get_template(StackName=self._stack("identities"))["TemplateBody"]
         return Made.of(services, outputs, identities, self._sharded)
 
-    def removed(self) -> list[str]:
-        """What the file has no more and stacks still use; nothing if AWS does not say what is deployed."""
+    def still_in_use(self) -> list[str]:
+        """What stacks use that leaves, or is otherwise; nothing if AWS does not say what is deployed."""
         try:
-            (pki,) = self.client("cloudformation").describe_stacks(StackName=self._stack(AUTHORITIES))["Stacks"]
+            pki = self.client("cloudformation").get_template(StackName=self._stack(AUTHORITIES))["TemplateBody"]
         except (ClientError, BotoCoreError):
             return []
         every = "*" if self.mesh.shards else ""
         opposite = [self._deployed([f"{part}{every}"]) for part in (SERVICES, "identities")]
         return [
-            *removed_hierarchies(self.mesh, pki.get("Outputs", []), self._sharded, [*opposite, "this again"]),
+            *authorities_in_use(self.mesh, InUse(pki, self._sharded), [*opposite, "this again"]),
             *removed_services(self.mesh, self._sharded, self._deployed, self._deleted),
         ]
 
@@ -241,7 +241,7 @@ def _moved(known: KnownDeploy) -> int:
     made = known.made()
     if not made:
         return 0
-    if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.removed()]:
+    if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.still_in_use()]:
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
         return 1
     yours = known.mesh.logs.existing_name

@@ -13,7 +13,7 @@ from evidence.simulation.tables import InMemoryRoutes
 from meshcert.contract.staging_labels import QUARANTINED
 from meshcert.deploying.custom_resource import IDENTITY_TYPE, answer
 from meshcert.deploying.deployment import Deployment
-from meshcert.errors import AccessDenied, AwsRefused, AwsUnavailable, CertificatePending, IdentityMissing
+from meshcert.errors import CertificatePending
 from meshcert.identity import IssuerName
 from meshcert.issuing.sources import MaterialSources
 from meshcert.material import TrustBundle, certificate_version, join_certificates
@@ -24,6 +24,7 @@ from meshcert.publishing.publication import version_labelled
 from meshcert.san import Dns
 from tests.meshcert.issuing.issuing_world import LIFE, NAMES, OF_ACM, SECRET, TERMS, IssuingWorld
 from tests.meshcert.publishing.fakes import (
+    UNANSWERED,
     InMemoryAuthorities,
     InMemoryCertificates,
     InMemoryListBuckets,
@@ -39,13 +40,6 @@ if TYPE_CHECKING:
 SHARED = AUTHORITY.replace("111122223333", "999988887777")
 NEXT = SHARED.replace("11111111", "22222222")
 MORE_NAMES = (*NAMES, Dns("front.svc.local"))
-
-UNANSWERED: dict[str, Callable[[str, str], MeshcertError]] = {
-    "its share has ended": lambda call, arn: AccessDenied(call, arn, "AccessDeniedException"),
-    "it is disabled": lambda call, arn: AwsRefused(call, arn, "InvalidStateException"),
-    "it is throttled, or out": lambda call, arn: AwsUnavailable(call, arn, "ThrottlingException", without_effect=True),
-    "it is deleted": lambda _, arn: IdentityMissing(arn, "Deploy the stacks again"),
-}
 
 
 class Cas:

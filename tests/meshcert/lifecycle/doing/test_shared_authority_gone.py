@@ -6,9 +6,11 @@ import pytest
 
 from meshcert.errors import AccessDenied
 from meshcert.lifecycle.deciding.findings import Kind
+from tests.meshcert.issuing.own_issuer import OWN_POLICY, OwnIssuer
 from tests.meshcert.lifecycle.runs import due, failing, kinds
-from tests.meshcert.lifecycle.world import DAY, ROOT
+from tests.meshcert.lifecycle.world import DAY, HOUR, ROOT
 from tests.meshcert.lifecycle.world import LifecycleWorld as World
+from tests.meshcert.publishing.fakes import UNANSWERED
 
 GONE = failing({"not_after"}, AccessDenied("acm-pca:GetCertificateAuthorityCertificate", ROOT, "AccessDeniedException"))
 """Nobody shares the CA any more, so even its certificate is denied."""
@@ -73,3 +75,25 @@ def test_another_cell_is_renewed_meanwhile(cell: World) -> None:
 
     assert other.served == {other.issued} != before
     assert kinds(other.look()) == set()
+
+
+@pytest.mark.parametrize("why", UNANSWERED)
+def test_a_bad_version_goes_back_and_an_identity_goes_while_its_issuer_is_that_ca(why: str) -> None:
+    """Nothing is known then of what is issued, and neither needs it."""
+    cell = World(policy=OWN_POLICY, issuer=OwnIssuer)
+    silent = failing({"observe", "not_after", "renew"}, UNANSWERED[why]("acm-pca:GetCertificate", ROOT))
+    (good,) = cell.served
+    cell.pass_time(2 * HOUR)
+    cell.look("renew", message="m1")
+    cell.settle()
+    (bad,) = cell.served
+
+    cell.look("rollback", message="m2", reason="peers refuse it", around=silent)
+    for _ in range(30):
+        cell.tick(silent)
+
+    assert bad != good
+    assert (cell.served, cell.quarantined) == ({good}, bad)
+    cell.declared.rows.clear()
+    cell.look(around=silent)
+    assert cell.table.rows == {}
