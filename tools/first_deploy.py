@@ -12,7 +12,7 @@ nothing is made. A later deploy is not kept from anything: somebody else may hav
 A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
 no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; if it would shut out
 callers of a service that many call; if it would delete log groups without a word (:mod:`tools.refused_moves`); and if
-stacks still import a CA that the file has no more (:mod:`tools.removed_hierarchies`).
+stacks still import a CA that the file has no more, or has otherwise (:mod:`tools.authorities_in_use`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
@@ -46,10 +46,10 @@ from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
 from meshcert.mesh.stacks.shards import MOVES_ASKED, SHARDED
 from tools import verify_aws
+from tools.authorities_in_use import InUse, authorities_in_use
 from tools.deployed_stacks import described_stack
 from tools.kept_logs import KeptLogs
 from tools.refused_moves import Made, refused_moves
-from tools.removed_hierarchies import removed_hierarchies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,15 +113,14 @@ class KnownDeploy:
             identities = client.get_template(StackName=self._stack("identities"))["TemplateBody"]
         return Made.of(services, outputs, identities, self._sharded(client))
 
-    def removed(self) -> list[str]:
-        """What :func:`removed_hierarchies` tells; nothing if AWS does not say what is deployed."""
+    def authorities_in_use(self) -> list[str]:
+        """What :func:`authorities_in_use` tells; nothing if AWS does not say what is deployed."""
         client = self.client("cloudformation")
         try:
-            (pki,) = client.describe_stacks(StackName=self._stack(AUTHORITIES))["Stacks"]
+            pki = client.get_template(StackName=self._stack(AUTHORITIES))["TemplateBody"]
         except (ClientError, BotoCoreError):
             return []
-        outputs = pki.get("Outputs", [])
-        return list(removed_hierarchies(self.mesh, outputs, self._sharded(client), self._opposite()))
+        return list(authorities_in_use(self.mesh, InUse(pki, self._sharded(client)), self._opposite()))
 
     def _opposite(self) -> list[str]:
         """The commands that deploy services before identities, and those before CAs."""
@@ -241,7 +240,7 @@ def _moved(known: KnownDeploy) -> int:
     made = known.made()
     if not made:
         return 0
-    if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.removed()]:
+    if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.authorities_in_use()]:
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
         return 1
     yours = known.mesh.logs.existing_name

@@ -156,6 +156,7 @@ ASSUMED = (
         "GetCertificate's chain begins with the issuing CA and ends with the root, which is in it",
         ("certificate-chain",),
     ),
+    Assumed("Private CA", "a certificate's ARN ends with its serial number"),
     Assumed(
         "Private CA",
         "what is refused is refused with `ValidationException` (path length, seven days, the CA's end) or "
