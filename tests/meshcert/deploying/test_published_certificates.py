@@ -256,6 +256,15 @@ def test_an_identity_leaves_a_ca_that_does_not_answer_for_one_that_does(mesh: Me
     assert mesh.published == certificate_version(mesh.cas.leaf(mesh.row.certificate_arn)[0])
 
 
+def test_a_budget_that_deploys_have_spent_keeps_none_from_going_back(mesh: Mesh) -> None:
+    """Each attempt takes one certificate forwards and one back, as long as the CA answers."""
+    answers = [mesh.ask(SHARED, names) for _ in range(5) for names in (MORE_NAMES, NAMES)]
+
+    assert [each["Status"] for each in answers[1::2]] == ["SUCCESS"] * 5, answers
+    assert "its budget" in answers[-1]["Reason"]
+    assert answers[-2]["Status"] == "FAILED"
+
+
 def test_what_has_ended_is_not_kept(mesh: Mesh) -> None:
     """A deploy that succeeds says that there is a certificate to serve."""
     mesh.cas.silent[SHARED] = UNANSWERED["its share has ended"]
