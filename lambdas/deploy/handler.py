@@ -62,7 +62,7 @@ def build() -> Deployment:
         authorities=ports.authorities,
         lists=S3ListBuckets(boto3.client("s3", config=config)),
         values=ports.values,
-        bundle_values=SecretsManager(boto3.client("secretsmanager", config=config)),
+        labelled_values=SecretsManager(boto3.client("secretsmanager", config=config)),
         roots=DeclaredRoots(settings.roots),
         foreign_bundles=settings.foreign_bundles,
         published_roots=PublishedRoots(

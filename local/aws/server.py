@@ -47,7 +47,14 @@ from local.aws.patches import (
     secrets_manager,
     sizes,
 )
-from local.aws.patches.cloudformation import buckets, dropped_properties, replacements, security_groups, taken_names
+from local.aws.patches.cloudformation import (
+    buckets,
+    dropped_properties,
+    exports,
+    replacements,
+    security_groups,
+    taken_names,
+)
 from local.aws.patches.cloudformation import network as network_types
 from local.aws.patches.cloudformation import secrets as secret_types
 from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics, log_streams
@@ -126,6 +133,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     """Install the patches, and between them the parts of IAM and of the faults that wrap the same functions."""
     network_types.install()
     dropped_properties.install()
+    exports.install()
     secret_types.install()
     secrets_manager.install()
     planted_versions.install()

@@ -15,8 +15,10 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from meshcert.deploying.existing_authorities import refuse_unshared
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
 from meshcert.deploying.properties import read_identity
+from meshcert.deploying.published_certificates import keep_published
 from meshcert.deploying.published_roots import refuse_unpublished_root
 from meshcert.deploying.refused_changes import (
     known_row,
@@ -28,6 +30,7 @@ from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes, r
 from meshcert.deploying.settings import SETTINGS_TYPE, read_settings, settings_id
 from meshcert.deploying.trust_bundles import deploy_bundle
 from meshcert.errors import (
+    AccessDenied,
     Fault,
     MeshcertError,
     NotReady,
@@ -101,7 +104,13 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         return published.subject, published
     if event.get("ResourceType") == IDENTITY_TYPE:
         identity = read_identity(properties, deployment.mesh, _owner(event))
-        return identity.name, deployment.retry(lambda: _deploy(identity, event, deployment))
+        try:
+            return identity.name, deployment.retry(lambda: _deploy(identity, event, deployment))
+        except AccessDenied as denied:
+            if not denied.operation.startswith("acm-pca:"):
+                raise
+            place, authority = f"identities.{identity.name}", identity.certificate_authority_arns[0]
+            refuse_unshared(place, authority, identity.secret_id, denied)
     if event.get("ResourceType") == ROUTES_TYPE:
         routes = read_routes(properties, deployment.mesh, _owner(event))
         deployment.retry(lambda: deployment.routes.publish(routes))
@@ -145,9 +154,12 @@ def _export(identity: Identity, row: Identity | None, deployment: Deployment) ->
 
 def _issue(identity: Identity, row: Identity | None, deployment: Deployment) -> ExportResult:
     sources = deployment.sources
-    declared = certificate_declared(identity, row, deployment.issuing, sources)
-    # A renewal may have come between: what it has published is newer, and stays.
-    published = export_identity(declared, sources, deployment.values)
+    try:
+        declared = certificate_declared(identity, row, deployment.issuing, sources)
+        # A renewal may have come between: what it has published is newer, and stays.
+        published = export_identity(declared, sources, deployment.values)
+    except MeshcertError as unanswered:
+        declared, published = keep_published(identity, row, unanswered, deployment)
     deployment.table.remember(declared, row.certificate_arn if row else "")
     return published
 

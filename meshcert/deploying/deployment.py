@@ -46,7 +46,7 @@ class Deployment:
         values: Reads current values, so that their older certificates do not replace newer ones.
         foreign_bundles: Digest of the foreign bundles that the stacks declare from files.
         published_roots: Those of the mesh's own bundle; None if it publishes none.
-        bundle_values: Reads the mesh's trust bundles.
+        labelled_values: Reads what is published, and what was before.
         roots: The roots of CAs of the user's, as the stacks declare them.
         told: What is wrong and refuses nothing, of the request that is carried out.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
@@ -62,7 +62,7 @@ class Deployment:
     authorities: ExistingAuthorities
     lists: ListBuckets
     values: PublishedValues
-    bundle_values: LabelledValues
+    labelled_values: LabelledValues
     patience_s: float = 60.0
     foreign_bundles: str = ""
     published_roots: PublishedRoots | None = None
@@ -78,7 +78,7 @@ class Deployment:
     @property
     def published_authorities(self) -> PublishedAuthorities:
         """CAs of the user's, as trust bundles hold them."""
-        return PublishedAuthorities(self.mesh, self.bundles, self.roots, self.bundle_values)
+        return PublishedAuthorities(self.mesh, self.bundles, self.roots, self.labelled_values)
 
     def retry(self, step: Callable[[], _Result]) -> _Result:
         """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from meshcert.clock import Clock
     from meshcert.errors import AccessDenied
-    from meshcert.identity import IdentityTable
+    from meshcert.identity import Identity, IdentityTable
     from meshcert.issuing.existing_authority import SeenAuthority
 
 
@@ -80,7 +80,11 @@ def read_existing(properties: Mapping[str, Any]) -> WantedAuthority | None:
 
 
 def begins_with(
-    wanted: WantedAuthority, event: Mapping[str, Any], table: IdentityTable, was_published: Callable[[], bool]
+    wanted: WantedAuthority,
+    event: Mapping[str, Any],
+    table: IdentityTable,
+    was_published: Callable[[], bool],
+    had_of_acm: Callable[[Identity], bool],
 ) -> bool:
     """
     Whether a trust bundle's request has a hierarchy begin with a CA, or with ACM renewing under it.
@@ -91,21 +95,25 @@ def begins_with(
 
     Args:
         was_published: Whether the bundle that is asked for is current, or was before the current one.
+        had_of_acm: Whether ACM has had the CA sign what an identity served before.
     """
     old = event.get("OldResourceProperties", {})
     before = old.get("Existing") or {}
     is_same = before.get("Arn") == wanted.arn
     if is_same and (not wanted.for_acm or before.get("ForAcm") == "true"):
         return False
-    rows = (known_row(str(name), table) for name in old.get("Identities", ()))
+    names = dict.fromkeys(
+        str(name) for each in (old, event.get("ResourceProperties", {})) for name in each.get("Identities", ())
+    )
+    rows = [row for name in names if (row := known_row(name, table))]
     if any(
-        row
-        and row.root_certificate_authority_arn == wanted.arn
-        and (not wanted.for_acm or row.issuer is IssuerName.ACM)
+        row.root_certificate_authority_arn == wanted.arn and (not wanted.for_acm or row.issuer is IssuerName.ACM)
         for row in rows
     ):
         return False
-    return is_same or _have_one_root(before.get("Arn"), wanted.arn, event) or not was_published()
+    if is_same:
+        return not any(map(had_of_acm, rows))
+    return _have_one_root(before.get("Arn"), wanted.arn, event) or not was_published()
 
 
 def _have_one_root(before: str | None, now: str, event: Mapping[str, Any]) -> bool:
@@ -159,11 +167,13 @@ def still_fit(wanted: WantedAuthority, secret_id: str, authorities: ExistingAuth
     yield from (f"{fault.place}: {fault.problem}. {fault.remedy}" for fault in faults)
 
 
-def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenied) -> NoReturn:
+def refuse_unshared(place: str, arn: str, secret_id: str, denied: AccessDenied) -> NoReturn:
     """
     Say what to do about a CA of another account that this one may not even look at.
 
     Args:
+        place: What needs it, as the mesh file names it.
+        arn: The CA's.
         secret_id: ARN of a secret of the mesh, so it lies in the mesh's own account and region.
         denied: What AWS said.
 
@@ -172,11 +182,10 @@ def refuse_unshared(wanted: WantedAuthority, secret_id: str, denied: AccessDenie
         AccessDenied: ``denied``, if it is this account's own, or a policy of this account's denied it.
     """
     region, account = secret_id.split(":")[3:5]
-    owner = wanted.arn.split(":")[4]
+    owner = arn.split(":")[4]
     if owner == account or is_denied_at_home(str(denied)):
         raise denied
-    fault = unshared_fault(wanted, account, region)
-    raise AuthorityUnfit(f"the CA {wanted.arn}", (fault,)) from denied
+    raise AuthorityUnfit(f"the CA {arn}", (unshared_fault(place, arn, account, region),)) from denied
 
 
 def refuse_exchanged_root(hierarchy: str, event: Mapping[str, Any], table: IdentityTable) -> None:

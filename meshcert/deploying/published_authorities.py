@@ -20,11 +20,12 @@ from meshcert.contract.staging_labels import CURRENT, PREVIOUS
 from meshcert.errors import IdentityMissing, MeshcertError, SecretMalformed, SecretNotPublished
 from meshcert.material import split_certificates
 from meshcert.material.document import read_trust_bundle
+from meshcert.publishing.declared_bundles import listed_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from meshcert.material import TrustBundle
+    from meshcert.material import ListSource, TrustBundle
     from meshcert.publishing.declared_bundles import DeclaredBundle
     from meshcert.publishing.declared_roots import DeclaredRoots
     from meshcert.publishing.ports import CertificateAuthorities
@@ -69,7 +70,7 @@ class PublishedAuthorities:
 
     def root(self, certificate_authority_arn: str) -> str:
         """See :meth:`meshcert.publishing.ports.CertificateAuthorities.root`."""
-        for bundle in self._published(certificate_authority_arn):
+        for _, bundle in self._published(certificate_authority_arn):
             for certificate in split_certificates(bundle.certificates):
                 if self._roots.is_root_of(certificate_authority_arn, certificate):
                     return certificate
@@ -79,34 +80,31 @@ class PublishedAuthorities:
         """
         See :meth:`meshcert.publishing.ports.CertificateAuthorities.chain`.
 
-        Known are chains whose revocation lists are in a bundle; if two lead to the root, neither.
+        Known are those whose revocation lists are in a bundle where the stacks declare them: another CA under the same
+        root has lists of its own.
         """
-        for bundle in self._published(certificate_authority_arn):
-            found = set(self._chains(certificate_authority_arn, [each.authority for each in bundle.lists]))
-            if len(found) == 1:
-                return found.pop()
+        for declared, bundle in self._published(certificate_authority_arn):
+            for part in _parts(bundle.lists):
+                listed = listed_elsewhere(certificate_authority_arn, (each.location for each in part))
+                chain = tuple(each.authority for each in part)
+                if listed in declared.listed and self._leads_to_its_root(certificate_authority_arn, chain):
+                    return chain
         raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
 
     def certificate(self, certificate_authority_arn: str) -> str:
         """See :meth:`meshcert.publishing.ports.CertificateAuthorities.certificate`."""
         return self.chain(certificate_authority_arn)[0]
 
-    def _chains(self, arn: str, authorities: list[str]) -> Iterator[Chain]:
-        """The chains that end in a CA's root: each list's CA stands before the one that has signed it."""
-        for end, root in enumerate(authorities):
-            if self._roots.is_root_of(arn, root):
-                chain = [root]
-                while len(chain) <= end and _is_issued_by(authorities[end - len(chain)], chain[0]):
-                    chain.insert(0, authorities[end - len(chain)])
-                yield tuple(chain)
+    def _leads_to_its_root(self, arn: str, chain: Chain) -> bool:
+        return self._roots.is_root_of(arn, chain[-1]) and all(map(_is_issued_by, chain, chain[1:]))
 
-    def _published(self, arn: str) -> Iterator[TrustBundle]:
+    def _published(self, arn: str) -> Iterator[tuple[DeclaredBundle, TrustBundle]]:
         for hierarchy, declared in self._bundles.items():
             if self._roots.is_declared(arn) and arn.rpartition("/")[2] in declared.roots:
                 secret = naming.trust_bundle_secret(self._mesh, hierarchy)
                 for label in (CURRENT, PREVIOUS):
                     try:
-                        yield read_trust_bundle(self._values.labelled_value(secret, label), secret)
+                        yield declared, read_trust_bundle(self._values.labelled_value(secret, label), secret)
                     except (IdentityMissing, SecretMalformed, SecretNotPublished) as error:
                         logger.debug("%s of %s holds no roots: %s", label, secret, error)
 
@@ -150,6 +148,11 @@ class FallbackAuthorities:
                 raise unanswered from None
             self._tell(str(unanswered))
             return answer
+
+
+def _parts(lists: tuple[ListSource, ...]) -> Iterator[tuple[ListSource, ...]]:
+    """Lists that stand side by side, as those of one CA's chain do."""
+    return (lists[begin:end] for begin in range(len(lists)) for end in range(begin + 1, len(lists) + 1))
 
 
 def _is_issued_by(certificate: str, issuer: str) -> bool:

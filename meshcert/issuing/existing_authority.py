@@ -122,17 +122,19 @@ def is_denied_at_home(message: str) -> bool:
     return any(policy in message for policy in _AT_HOME)
 
 
-def unshared_fault(wanted: WantedAuthority, account: str, region: str) -> Fault:
+def unshared_fault(place: str, arn: str, account: str, region: str) -> Fault:
     """
     What there is to say of another account's CA that the mesh's may not look at.
 
     Args:
+        place: What needs it, as the mesh file names it.
+        arn: The CA's.
         account: The mesh's own.
         region: Likewise.
     """
-    owner = wanted.arn.split(":")[4]
+    owner = arn.split(":")[4]
     return Fault(
-        f"hierarchies.{wanted.hierarchy}",
+        place,
         f"account {owner} does not share the CA with account {account}, or this one has not accepted",
         f"Have {owner} share it by AWS RAM in {region}, which a deploy of the cell that makes it does; outside of its "
         "organization, accept: aws ram get-resource-share-invitations",

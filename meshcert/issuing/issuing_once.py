@@ -25,6 +25,7 @@ from meshcert.errors import (
 )
 from meshcert.issuing.epochs import Epoch
 from meshcert.issuing.issuance_terms import make_request
+from meshcert.issuing.private_ca import is_certificate_of
 from meshcert.issuing.private_ca_lives import PUTS_OF_AN_EPOCH, certificates_a_day
 
 if TYPE_CHECKING:
@@ -177,6 +178,11 @@ class Issuing:
         for epoch in self.epochs.of(identity):
             if epoch.certificate_arn == certificate_arn:
                 self.epochs.forget_request(epoch)
+
+    def is_known(self, identity: str, authority_arn: str, serial_number: str) -> bool:
+        """True if a certificate of a CA, with this serial number, came of a request of this identity."""
+        epochs = self.epochs.of(identity)
+        return any(is_certificate_of(each.certificate_arn, authority_arn, serial_number) for each in epochs)
 
     def latest(self, identity: str) -> str:
         """ARN of the certificate that was asked for last, if that is stored; empty otherwise."""

@@ -54,6 +54,20 @@ def authority_of(reference: str) -> str:
     return authority if number and ":certificate-authority/" in authority else ""
 
 
+def is_certificate_of(reference: str, authority_arn: str, serial_number: str) -> bool:
+    """
+    True if Private CA names a CA's certificate with this serial number so: the number stands in the ARN.
+
+    AWS's examples have it as hex, and one as a decimal.
+
+    Args:
+        serial_number: Hex; zeros before it count nothing.
+    """
+    authority, found, number = reference.partition(_CERTIFICATE)
+    written = {form.format(int(serial_number, 16)) for form in ("{:x}", "{:d}")}
+    return bool(found) and authority == authority_arn and number.lower().lstrip("0") in written
+
+
 class IssuedCertificates(Protocol):
     """AWS Private CA, as far as it shows certificates; :class:`meshcert.aws.private_ca.PrivateCa` asks it."""
 

@@ -123,7 +123,7 @@ def export_identity(
     if values and _is_older(identity, exported, values, seen):
         if not may_go_back:
             raise PublicationRaced(identity.secret_id, CURRENT)
-        _quarantine_current(identity, exported, sources.vault, seen)
+        _quarantine_current(identity, exported.material.version_id, sources.vault, seen)
     return _publish(identity, exported, sources, seen)
 
 
@@ -161,6 +161,25 @@ def export_issued(identity: Identity, version_id: str, sources: Sources, values:
     if _is_older(identity, exported, values, seen):
         raise PublicationRaced(identity.secret_id, CURRENT)
     return _publish(identity, exported, sources, seen)
+
+
+def go_back(identity: Identity, version_id: str, value: str, vault: SecretVault, seen: LabelsByVersion) -> Outcome:
+    """
+    Publish an earlier version once more, without its issuer.
+
+    Args:
+        value: The version's.
+        seen: The secret's labels as they were before the version was looked at.
+
+    Returns:
+        Whether readers see a change.
+
+    Raises:
+        PublicationRaced: If another run has published meanwhile.
+        VersionQuarantined: If the version was rolled back.
+    """
+    _quarantine_current(identity, version_id, vault, seen)
+    return publish(vault, identity.secret_id, version_id, value, seen)
 
 
 def new_passphrase() -> Passphrase:
@@ -231,9 +250,9 @@ def _is_older(identity: Identity, exported: _Exported, values: PublishedValues, 
     return exported.facts.not_before < before.not_before
 
 
-def _quarantine_current(identity: Identity, exported: _Exported, vault: SecretVault, seen: LabelsByVersion) -> None:
+def _quarantine_current(identity: Identity, version_id: str, vault: SecretVault, seen: LabelsByVersion) -> None:
     """Label the version that is left; before the way back, so that no proxy sees that without the label."""
-    require_publishable(seen, identity.secret_id, exported.material.version_id)
+    require_publishable(seen, identity.secret_id, version_id)
     current, before = version_labelled(seen, CURRENT), version_labelled(seen, QUARANTINED)
     if current != before:
         vault.move_label(identity.secret_id, QUARANTINED, to=current, away_from=before)

@@ -53,7 +53,7 @@ def replace_certificate(identity: Identity, replaces: str, issuing: Issuing, tab
     if identity.issuer is not IssuerName.PRIVATE_CA or identity.certificate_arn != replaces:
         return None
     terms = issuing.terms(identity.name, identity.names)
-    if not replaces.startswith(f"{terms.authority_arn}/"):
+    if identity.certificate_authority_arns[:1] != (terms.authority_arn,):
         # A deploy moves it to another CA, and may refuse that yet: peers or partners may not know its root.
         raise DeployUnderWay(identity.name)
     asked = issuing.replace(identity.name, replaces, terms)
@@ -78,11 +78,11 @@ def certificate_declared(identity: Identity, row: Identity | None, issuing: Issu
     has_own = row is not None and row.issuer is IssuerName.PRIVATE_CA
     # Without one, it may have been asked for by an earlier try of this deploy.
     latest = row.certificate_arn if row and has_own else issuing.latest(identity.name)
-    issued = _issued(latest, sources.certificates)
+    # A CA that the identity leaves is asked nothing: it may be left because it does not answer.
+    issued = _issued(latest, sources.certificates) if latest.startswith(f"{terms.authority_arn}/") else None
     if (
         issued
-        and latest.startswith(f"{terms.authority_arn}/")
-        and _is_declared(issued, terms, issuing.clock)
+        and is_declared(issued.certificate, terms, issuing.clock)
         and _can_be_published(identity, latest, issued, issuing, sources.vault)
     ):
         by_deploy = row.issued_by_deploy if row and has_own else True
@@ -108,8 +108,6 @@ def _can_be_published(
 
 def _issued(reference: str, certificates: MaterialSource) -> IssuedCertificate | None:
     """A certificate that is there and could be issued; None if there is none."""
-    if not reference:
-        return None
     try:
         return certificates.look(reference)
     except (CertificateUnusable, IdentityMissing) as error:
@@ -117,7 +115,7 @@ def _issued(reference: str, certificates: MaterialSource) -> IssuedCertificate |
         return None
 
 
-def _is_declared(issued: IssuedCertificate, terms: IssuanceTerms, clock: Clock) -> bool:
+def is_declared(certificate: str, terms: IssuanceTerms, clock: Clock) -> bool:
     """
     Whether a certificate is good now, and has the declared names, the declared kind of key, and no longer life.
 
@@ -125,7 +123,7 @@ def _is_declared(issued: IssuedCertificate, terms: IssuanceTerms, clock: Clock) 
     declared: the next certificate has the declared one.
     """
     try:
-        (leaf,) = load_certificates(sole_block(issued.certificate, CERTIFICATE))
+        (leaf,) = load_certificates(sole_block(certificate, CERTIFICATE))
     except ValueError:
         return False
     longest = terms.life + terms.back_dating + _ROUNDING

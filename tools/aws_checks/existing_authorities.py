@@ -132,7 +132,7 @@ def judge_authority(look: AuthoritySeen) -> Judgement:
     if is_denied_at_home(look.denied):
         return undecided(look.denied, f"Run this with credentials that may {_ASKED}; it only reads")
     if look.denied:
-        fault = unshared_fault(look.wanted, look.account, look.region)
+        fault = unshared_fault(f"hierarchies.{look.wanted.hierarchy}", look.wanted.arn, look.account, look.region)
         return contradicted(
             f"{fault.problem} ({look.denied})",
             f"{fault.remedy}. If it is shared: deploy with credentials that may {_ASKED}",

@@ -111,11 +111,13 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
         about=mesh.about.model_copy(
             update={
                 "namespace": mesh.namespace_of(cell),
-                "namespace_id": mesh.shared_namespace_of(cell) or _id_of_one(mesh),
+                "namespace_id": place.namespace_id or mesh.shared_namespace_of(cell) or _id_of_one(mesh),
                 "http_name": _http_name(mesh, cell),
+                "secrets_key": place.secrets_key,
             }
         ),
         network=place.network or mesh.network,
+        cluster=place.cluster or mesh.cluster,
         logs=place.logs or mesh.logs,
         cells={},
         hierarchies=hierarchies,

@@ -15,7 +15,17 @@ _IN_A_REQUEST = 51_200
 _SETTLED = ("_COMPLETE", "_FAILED")
 
 
-def deploy(aws: Clients, name: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> str:
+def deploy(
+    aws: Clients,
+    name: str,
+    resources: dict[str, Any],
+    outputs: dict[str, Any] | None = None,
+    *,
+    exports: dict[str, Any] | None = None,
+    tags: dict[str, str] | None = None,
+    parameters: dict[str, Any] | None = None,
+    description: str = "",
+) -> str:
     """
     Create or update a stack and wait for its end.
 
@@ -24,16 +34,24 @@ def deploy(aws: Clients, name: str, resources: dict[str, Any], outputs: dict[str
         name: The stack's name.
         resources: The template's resources.
         outputs: Values of the template's outputs, by name.
+        exports: Values that other stacks may import, by name.
+        tags: The stack's.
+        parameters: Those of the template, each with its default.
+        description: The template's.
 
     Returns:
         The stack's status.
     """
     cloudformation = aws.client("cloudformation")
-    template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in (outputs or {}).items()}}
+    told = {key: {"Value": value} for key, value in (outputs or {}).items()}
+    for number, (key, value) in enumerate((exports or {}).items()):
+        told[f"Exported{number}"] = {"Value": value, "Export": {"Name": key}}
+    template = {"Resources": resources, "Outputs": told, "Parameters": parameters or {}, "Description": description}
     call = {
         "StackName": name,
         **_source(aws, json.dumps(template)),
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
+        **({"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}),
     }
     try:
         cloudformation.describe_stacks(StackName=name)

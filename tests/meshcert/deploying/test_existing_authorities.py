@@ -172,12 +172,16 @@ def test_a_ca_of_another_account_that_is_not_shared_is_refused_with_what_to_do()
     region, owner = ROOT.split(":")[3:5]
 
     with pytest.raises(AuthorityUnfit, match=rf"{owner} does not share the CA with account {OTHER_ACCOUNT}.*AWS RAM"):
-        refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{OTHER_ACCOUNT}:secret:x", denied)
+        refuse_unshared(
+            "hierarchies.front", WANTED.arn, f"arn:aws:secretsmanager:{region}:{OTHER_ACCOUNT}:secret:x", denied
+        )
     with pytest.raises(AccessDenied):
-        refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{owner}:secret:x", denied)
+        refuse_unshared("hierarchies.front", WANTED.arn, f"arn:aws:secretsmanager:{region}:{owner}:secret:x", denied)
     bounded = AccessDenied(denied.operation, ROOT, denied.code, "because no permissions boundary allows the action")
     with pytest.raises(AccessDenied, match="permissions boundary"):
-        refuse_unshared(WANTED, f"arn:aws:secretsmanager:{region}:{OTHER_ACCOUNT}:secret:x", bounded)
+        refuse_unshared(
+            "hierarchies.front", WANTED.arn, f"arn:aws:secretsmanager:{region}:{OTHER_ACCOUNT}:secret:x", bounded
+        )
 
 
 AGEING = SEEN._replace(not_after=NOW + LEAF / 2)

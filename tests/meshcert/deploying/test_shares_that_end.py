@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.deploying.existing_authorities import existing_properties
+from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority
-from meshcert.material.document import read_trust_bundle
+from meshcert.material.document import read_material, read_trust_bundle, write_material
 from meshcert.publishing.declared_bundles import DeclaredBundle, listed_elsewhere
 from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots_entry
-from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST, declared
+from tests.meshcert.issuing.issuing_world import IssuingWorld
+from tests.meshcert.publishing.fakes import UNANSWERED
+from tests.meshcert.publishing.world import BUNDLE, IDENTITY, NAME, ROOT, SECRET, TRUST, declared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshcert.material import Material
     from tests.meshcert.publishing.world import World
 
 LEAF = dt.timedelta(days=395)
@@ -26,6 +34,8 @@ MOVED = BEFORE | {
     "Existing": existing_properties(WANTED._replace(arn=OTHER)),
     "RootCertificateAuthorityArn": OTHER,
 }
+NOT_FOR_ACM = BEFORE | {"Existing": existing_properties(WANTED._replace(for_acm=False))}
+NEW_BUNDLE = BUNDLE.replace("trust/colorteller", "trust/new")
 LISTS = ("http://pki.example/issuing.crl", "http://pki.example/root.crl")
 
 
@@ -66,6 +76,36 @@ def test_a_deploy_over_what_is_published_and_its_way_back_succeed_and_say_who_di
     assert [each["Status"] for each in answers] == ["SUCCESS"] * 3, answers
     assert all(ROOT in each["Reason"] for each in answers)
     assert (shared.current(BUNDLE), shared.clock.now()) == (published, since)
+
+
+ENDS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
+    "the bundle has another identity": ("Update", BEFORE | {"Identities": ["another"]}, BEFORE, "SUCCESS"),
+    "the bundle goes back": ("Update", BEFORE, MOVED, "SUCCESS"),
+    "the bundle goes": ("Delete", BEFORE, {}, "SUCCESS"),
+    "the identity has a job": ("Update", IDENTITY | {"Jobs": ["nightly"]}, IDENTITY, "SUCCESS"),
+    "the identity goes": ("Delete", IDENTITY, {}, "SUCCESS"),
+    "a bundle begins with it": ("Create", BEFORE | {"Hierarchy": "new", "SecretId": NEW_BUNDLE}, {}, "FAILED"),
+    "acm begins to renew under it": ("Update", BEFORE, NOT_FOR_ACM, "FAILED"),
+}
+"""Requests of CloudFormation, and how each ends while the CA does not answer."""
+
+
+@pytest.mark.parametrize("why", UNANSWERED)
+@pytest.mark.parametrize("request_of", ENDS)
+def test_no_request_but_one_that_begins_with_a_ca_waits_for_its_answer(
+    shared: World, request_of: str, why: str
+) -> None:
+    """Whatever the reason."""
+    kind, properties, before, expected = ENDS[request_of]
+    shared.bundles["new"] = shared.bundles["colorteller"]
+    shared.vault.seed(NEW_BUNDLE)
+    shared.authorities.silent |= {ROOT: UNANSWERED[why], OTHER: UNANSWERED[why]}
+    since = shared.clock.now()
+
+    answer = shared.ask(kind, properties, OldResourceProperties=before, PhysicalResourceId="colorteller")
+
+    assert answer["Status"] == expected, answer
+    assert expected == "FAILED" or shared.clock.now() == since
 
 
 def test_a_ca_that_its_owner_disables_refuses_no_deploy_that_begins_nothing(shared: World) -> None:
@@ -152,3 +192,82 @@ def test_another_ca_under_the_same_root_is_looked_at_although_the_bundle_stays_a
 
     assert (forwards["Status"], "the CA is DISABLED" in forwards["Reason"]) == ("FAILED", True), forwards
     assert back["Status"] == "SUCCESS", back
+
+
+@pytest.mark.parametrize("lists_of_both", [False, True])
+def test_a_ca_that_does_not_answer_gets_no_chain_of_a_sibling_under_its_root(
+    world: World, *, lists_of_both: bool
+) -> None:
+    """Its lists would be checked against the sibling's key, and refused, or believed for the sibling's."""
+    first_below = Hierarchy(2)
+    below = {ROOT: first_below, OTHER: Hierarchy(2, beside=first_below)}
+    world.authorities.hierarchies |= below
+    world.roots = DeclaredRoots(" ".join(roots_entry(arn, each.root_pem) for arn, each in below.items()))
+    named = {arn: [f"http://pki.example/{number}.crl", LISTS[1]] for number, arn in enumerate(below)}
+
+    def asked(*arns: str, listed: Sequence[str]) -> dict[str, Any]:
+        entries = frozenset(listed_elsewhere(arn, named[arn]) for arn in listed)
+        world.bundles["colorteller"] = DeclaredBundle(declared(*arns).roots, entries)
+        return TRUST | {
+            "RootCertificateAuthorityArn": list(arns),
+            "NamedLists": [{"CertificateAuthorityArn": arn, "Locations": named[arn]} for arn in listed],
+        }
+
+    first = asked(OTHER, listed=[OTHER])
+    assert world.ask("Create", first)["Status"] == "SUCCESS"
+    if lists_of_both:
+        both = asked(ROOT, OTHER, listed=[ROOT, OTHER])
+        assert world.ask("Update", both, OldResourceProperties=first)["Status"] == "SUCCESS"
+    published = world.current(BUNDLE)
+    world.authorities.unshared.add(ROOT)
+
+    answer = world.ask("Update", asked(ROOT, OTHER, listed=[ROOT, OTHER]), OldResourceProperties=first)
+
+    assert answer["Status"] == ("SUCCESS" if lists_of_both else "FAILED"), answer
+    assert world.current(BUNDLE) == published
+
+
+@pytest.mark.parametrize("status", ["DISABLED", "unshared"])
+@pytest.mark.parametrize("moved", [{"issuer": IssuerName.PRIVATE_CA}, {"root_certificate_authority_arn": OTHER}])
+def test_what_acm_renewed_under_a_ca_goes_back_to_it(shared: World, moved: dict[str, Any], status: str) -> None:
+    """The identity's row names another issuer or CA by then; the version of before was ACM's, under this one."""
+    row = shared.identities.rows["colorteller"]
+    shared.identities.rows["colorteller"] = replace(row, **moved)
+    _publish(shared, shared.hierarchy.issue([NAME]))
+    _silence(shared, status)
+
+    back = shared.ask("Update", BEFORE | {"Identities": ["colorteller"]}, OldResourceProperties=NOT_FOR_ACM)
+
+    assert back["Status"] == "SUCCESS", back
+    assert ROOT in back["Reason"] or status in back["Reason"]
+
+
+@pytest.mark.parametrize("before", ["of another root", "of Private CA"])
+def test_acm_that_never_renewed_under_a_ca_does_not_begin_with_it(shared: World, before: str) -> None:
+    """What was published before is no certificate that ACM has had signed there."""
+    row, now = shared.identities.rows["colorteller"], NOT_FOR_ACM | {"Identities": ["colorteller"]}
+    shared.identities.rows["colorteller"] = replace(row, issuer=IssuerName.PRIVATE_CA)
+    _publish(shared, Hierarchy(name="another").issue([NAME]))
+    if before == "of Private CA":
+        own = IssuingWorld()
+        own.deploy()
+        shared.roots = DeclaredRoots(roots_entry(ROOT, own.authority.root_pem))
+        _publish(shared, read_material(own.vault.current_value(own.row.secret_id).value, SECRET))
+    _publish(shared, shared.hierarchy.issue([NAME]))
+    _silence(shared, "DISABLED")
+
+    forwards = shared.ask("Update", BEFORE | {"Identities": ["colorteller"]}, OldResourceProperties=now)
+
+    assert (forwards["Status"], "the CA is DISABLED" in forwards["Reason"]) == ("FAILED", True), forwards
+
+
+def _publish(world: World, material: Material) -> None:
+    world.vault.put_pending(SECRET, material.version_id, write_material(material, {}))
+    world.vault.move_label(SECRET, CURRENT, to=material.version_id, away_from=world.current())
+
+
+def _silence(world: World, status: str) -> None:
+    """The CA's owner ends its share, or disables it."""
+    if status == "unshared":
+        world.authorities.unshared.add(ROOT)
+    world.authorities.owned_by_others[ROOT] = world.authorities.owned_by_others[ROOT]._replace(status=status)

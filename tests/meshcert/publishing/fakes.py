@@ -11,16 +11,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evidence.fixtures.pki import encrypt_again
-from meshcert.errors import AccessDenied, CertificatePending, IdentityMissing
+from meshcert.errors import AccessDenied, AwsRefused, AwsUnavailable, CertificatePending, IdentityMissing
 from meshcert.issuing.issuer import IssuedCertificate
 from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evidence.fixtures.pki import Hierarchy
     from local.pkcs8 import KeyEncryption
     from meshcert.errors import MeshcertError
     from meshcert.issuing.existing_authority import SeenAuthority
     from meshcert.material import Material, Passphrase
+
+
+UNANSWERED: dict[str, Callable[[str, str], MeshcertError]] = {
+    "its share has ended": lambda call, arn: AccessDenied(call, arn, "AccessDeniedException"),
+    "it is disabled": lambda call, arn: AwsRefused(call, arn, "InvalidStateException"),
+    "it is throttled, or out": lambda call, arn: AwsUnavailable(call, arn, "ThrottlingException", without_effect=True),
+    "it is deleted": lambda _, arn: IdentityMissing(arn, "Deploy the stacks again"),
+}
+"""Why a CA does not answer: the error, by the call and the CA's ARN."""
 
 
 @dataclass
@@ -98,6 +109,7 @@ class InMemoryAuthorities:
     hierarchies: dict[str, Hierarchy] = field(default_factory=dict)
     owned_by_others: dict[str, SeenAuthority] = field(default_factory=dict)
     unshared: set[str] = field(default_factory=set)
+    silent: dict[str, Callable[[str, str], MeshcertError]] = field(default_factory=dict)
 
     def certificate(self, certificate_authority_arn: str) -> str:
         """GetCertificateAuthorityCertificate of a root."""
@@ -121,6 +133,8 @@ class InMemoryAuthorities:
         return self.owned_by_others[certificate_authority_arn]
 
     def _require_shared(self, operation: str, certificate_authority_arn: str) -> None:
+        if certificate_authority_arn in self.silent:
+            raise self.silent[certificate_authority_arn](operation, certificate_authority_arn)
         if certificate_authority_arn in self.unshared:
             raise AccessDenied(operation, certificate_authority_arn, "AccessDeniedException", "")
 

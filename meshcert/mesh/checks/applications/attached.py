@@ -32,16 +32,17 @@ OF_THE_APPLICATION = frozenset({"port", "keep_alive_s", "health_check", "stop_ti
 
 def check_attached(mesh: Mesh, findings: Findings) -> None:
     """Report a service attached twice, and what the mesh file cannot say of a service of the user's."""
-    places: dict[str, str] = {}
+    places: dict[tuple[str, str], str] = {}
     _check_registrations(mesh, findings)
     for name, service in mesh.services.items():
         place = _run_as(mesh, name, service)
-        if places.setdefault(place, name) != name:
+        other = places.setdefault((service.cell, place), name)
+        if other != name:
             findings.add(
                 f"services.{name}" + (".attached" if service.attached else ""),
-                f"{place} is service {places[place]} already",
+                f"{place} is service {other} already",
                 "A task runs one proxy: name another, or remove one of the two",
-                given=(f"services.{places[place]}",),
+                given=(f"services.{other}",),
             )
         if service.attached:
             _check_task(f"services.{name}", service, findings)

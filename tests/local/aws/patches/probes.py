@@ -232,13 +232,25 @@ def cloudformation_replacements(stock: Unpatched) -> bool:
     return status == "UPDATE_COMPLETE"
 
 
+def cloudformation_exports(stock: Unpatched) -> bool:
+    """An update drops what another stack imports."""
+    handle = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::ImportValue": "Exported"}}}
+    deploy(stock, "exporting", {"It": handle}, exports={"Exported": "probe"})
+    deploy(stock, "importing", {"It": group})
+    return deploy(stock, "exporting", {"It": handle, "More": handle}) == "UPDATE_COMPLETE"
+
+
 def cloudformation_security_groups(stock: Unpatched) -> bool:
-    """A rule is authorized twice."""
+    """A rule is authorized twice, and a group goes that a rule of another names."""
     ec2 = stock.client("ec2")
     group = ec2.create_security_group(GroupName="twice", Description="twice")["GroupId"]
     rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/16"}]}
     made = [ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])["Return"] for _ in range(2)]
-    return all(made)
+    caller = ec2.create_security_group(GroupName="caller", Description="caller")["GroupId"]
+    pair = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": caller}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[pair])
+    return all(made) and bool(ec2.delete_security_group(GroupId=caller)["Return"])
 
 
 def cloudformation_buckets(stock: Unpatched) -> bool:
@@ -294,6 +306,7 @@ STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
     "ciphertexts": ciphertexts,
     "cloudformation/buckets": cloudformation_buckets,
     "cloudformation/dropped_properties": cloudformation_dropped_properties,
+    "cloudformation/exports": cloudformation_exports,
     "cloudformation/network": cloudformation_network,
     "cloudformation/replacements": cloudformation_replacements,
     "cloudformation/secrets": cloudformation_secrets,

@@ -20,6 +20,7 @@ from tests.meshcert.mesh.cells.yelb import (
 )
 from tests.meshcert.mesh.mesh_slips import REMOVED, Slip, changed
 
+KEY = "arn:aws:kms:{}:{}:key/01234567-89ab-cdef-0123-456789abcdef"
 SLIPS = [
     Slip("services.ui.cell", "frontent", "there is no cell frontent", "frontend"),
     Slip("services.ui.cell", REMOVED, "it is missing", "Name a cell: shared, frontend, backend"),
@@ -31,9 +32,27 @@ SLIPS = [
     Slip("cells.backend.network", {"cidr": "10.1.128.0/17"}, "would be there twice", "Give it other addresses"),
     Slip("cells.backend.namespace", "frontend.yelb.internal", "a VPC resolves one zone", "namespace of its own"),
     Slip("mesh.http_name", "yelb.internal-1a2b", "each cell with services has one", "cells.NAME.http_name: yelb.int"),
-    Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "each cell gets a namespace"),
-    Slip("mesh.secrets_key", f"arn:aws:kms:eu-west-1:{SHARED}:key/a", "a KMS key is of one account", "gets a key"),
-    Slip("cells.backend.namespace_id", "ns-0123456789abcdef", "", ""),
+    Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "cells.NAME.namespace_id"),
+    Slip("mesh.secrets_key", KEY.format("eu-west-1", SHARED), "a KMS key is of one account", "cells.NAME.secrets_key"),
+    Slip("cells.backend.namespace_id", "ns", "", ""),
+    Slip("cells.backend.namespace_id", "ns-0123456789abcdef", "in its own VPC", "below cells.backend.network.existing"),
+    Slip("cells.backend.secrets_key", KEY.format("eu-west-1", SHARED), f"of account {SHARED}", f"account {BACKEND}"),
+    Slip("cells.backend.secrets_key", KEY.format("us-east-1", BACKEND), "it is in us-east-1", "Name one in eu-west-1"),
+    Slip("cells.backend.secrets_key", "alias/ours", "", ""),
+    Slip(
+        "cells.backend.cluster",
+        {"existing": f"arn:aws:ecs:eu-west-1:{FRONTEND}:cluster/shop"},
+        f"it is of account {FRONTEND}, and cell backend",
+        f"Name one of account {BACKEND}",
+        "cells.backend.cluster.existing",
+    ),
+    Slip(
+        "cells.backend.cluster",
+        {"existing": "shop", "container_insights": True},
+        "the cluster is yours",
+        "remove cells.backend.cluster.existing",
+        "cells.backend.cluster.container_insights",
+    ),
     Slip("cells.backend.discovery", "dsn", "", ""),
     Slip("cells.frontend.region", "cn-north-1", "in another partition of AWS", "Write dns", "cells.backend.discovery"),
 ]
