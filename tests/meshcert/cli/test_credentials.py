@@ -308,6 +308,7 @@ def test_an_identity_of_another_cell_is_told_with_its_cell_and_whom_to_be(
 def test_an_identity_of_this_cell_is_told_as_it_is(client: Client, tmp_path: Path) -> None:
     """What is not published yet is no other cell's."""
     (tmp_path / "yelb.yaml").write_bytes(text(COLOR))
+    client.world.vault.seed(naming.identity_secret("color", "gateway"))
     client.account = replace(client.account, caller=lambda: FRONTEND)
 
     ended = client.run(
