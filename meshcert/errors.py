@@ -334,6 +334,21 @@ class IdentityMissing(Rejected):
         super().__init__(f"{resource} does not exist. {remedy}")
 
 
+class IdentityElsewhere(Rejected):
+    """
+    An identity that another cell holds than the one whose account and region are asked.
+
+    Args:
+        identity: Name of the identity.
+        cell: The cell that holds it, with its account and region, in words.
+        asked: The account and region that were asked, in words.
+        remedy: The next step, as a sentence.
+    """
+
+    def __init__(self, identity: str, cell: str, asked: str, remedy: str) -> None:
+        super().__init__(f"{identity} is in {cell}, and {asked} was asked. {remedy}")
+
+
 class IdentityUnreadable(Rejected):
     """
     The row of a declared identity makes no sense, so nothing is done for the identity, and nothing forgotten.

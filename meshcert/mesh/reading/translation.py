@@ -79,6 +79,10 @@ def translate(error: ErrorDetails, root: type[BaseModel]) -> Fault:
     return Fault(place, *_words(error, key, fields(part) if part else {}))
 
 
+_OTHERWISE = {"nat_gateways": "; a network without them has egress: endpoints instead of this"}
+"""What is meant by some values that a field does not take, by its name."""
+
+
 def _words(error: ErrorDetails, key: str, known: Mapping[str, FieldInfo]) -> tuple[str, str]:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind in _EXPECTED:
@@ -90,7 +94,7 @@ def _words(error: ErrorDetails, key: str, known: Mapping[str, FieldInfo]) -> tup
             words = ("it is missing", f"Add {key}{_example(known.get(key))}")
         case "enum" | "literal_error":
             allowed = re.findall(r"'?([\w.-]+)'?(?:, | or |$)", context["expected"])
-            words = (f"{shown(value)} is not allowed", f"Use {' or '.join(allowed)}")
+            words = (f"{shown(value)} is not allowed", f"Use {' or '.join(allowed)}{_OTHERWISE.get(key, '')}")
         case "too_short":
             words = ("the list is empty", f"Give at least one{_example(known.get(key))}")
         case "too_long":

@@ -164,6 +164,7 @@ SHAPE = [
     Slip("mesh.namespace_id", "ns-0123456789abcdef", "resolve in its own VPC", "Name its VPC"),
     Slip("mesh.namespace_id", "colors", "'colors' is not allowed", "ns-"),
     Slip("network.nat_gateways", "two", "'two' is not allowed", "one or one_per_zone"),
+    Slip("network.nat_gateways", "none", "'none' is not allowed", "has egress: endpoints instead"),
     Slip("network", {"existing": yours(vpc="vpc-1")}, "'vpc-1' is not allowed", "vpc-", "network.existing.vpc"),
     Slip(
         "network",

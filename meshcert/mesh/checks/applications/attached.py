@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.errors import Fault
+from meshcert.mesh.cells.placing import network_place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcert.mesh.applications.attached import Attachment
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -52,6 +56,20 @@ def check_attached(mesh: Mesh, findings: Findings) -> None:
                 "it is missing",
                 "Name a folder with a Dockerfile, or an image; or attach a service of yours, which has one",
                 given=(f"services.{name}.attached",),
+            )
+
+
+def attached_elsewhere(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each attached service beside a VPC that a deploy makes: its tasks are in one of the user's."""
+    for name, service in mesh.services.items():
+        at, network = network_place(mesh, service.cell)
+        if service.attached and not network.existing:
+            yield Fault(
+                f"services.{name}.attached",
+                "its tasks run in a VPC of yours, and a deploy makes another for this mesh: its callers and backends "
+                "there do not reach it, nor it them",
+                f"Name your VPC below {at}.existing, for a first deploy; or run its tasks in the VPC that is made, or "
+                "peer the two, and associate the namespace's zone with yours",
             )
 
 
