@@ -9,9 +9,8 @@ What the mesh file says is yours, a VPC for example, is asked about before a fir
 nothing is made. A later deploy is not kept from anything: somebody else may have filled a subnet meanwhile.
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
-A later deploy is refused if no deploy can carry it out, or if it takes away what nobody asked to lose
-(:mod:`tools.refused_moves`, :mod:`tools.moved_clusters`); and if stacks still use CAs or security groups that leave
-(:mod:`tools.authorities_in_use`, :mod:`tools.removed_services`).
+A later deploy is refused if it cannot be carried out, or loses what nobody asked to lose (:mod:`tools.refused_moves`,
+:mod:`tools.moved_clusters`, :mod:`tools.authorities_in_use`, :mod:`tools.removed_services`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
