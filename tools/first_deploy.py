@@ -9,10 +9,8 @@ What the mesh file says is yours, a VPC for example, is asked about before a fir
 nothing is made. A later deploy is not kept from anything: somebody else may have filled a subnet meanwhile.
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
-A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
-no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; if it would shut out
-callers of a service that many call; if it would delete log groups without a word (:mod:`tools.refused_moves`); and if
-stacks still use CAs or security groups that leave (:mod:`tools.authorities_in_use`, :mod:`tools.removed_services`).
+A later deploy is refused if it cannot be carried out, or loses what nobody asked to lose (:mod:`tools.refused_moves`,
+:mod:`tools.moved_clusters`, :mod:`tools.authorities_in_use`, :mod:`tools.removed_services`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
@@ -48,6 +46,7 @@ from tools import verify_aws
 from tools.authorities_in_use import InUse, authorities_in_use
 from tools.deployed_stacks import GONE, described_stack, sharded_templates, written_logs
 from tools.kept_logs import KeptLogs
+from tools.moved_clusters import moved_clusters
 from tools.refused_moves import Made, refused_moves
 from tools.removed_services import removed_services
 
@@ -122,6 +121,7 @@ class KnownDeploy:
         return [
             *authorities_in_use(self.mesh, InUse(pki, self._sharded), [*opposite, "this again"]),
             *removed_services(self.mesh, self._sharded, self._deployed, self._deleted),
+            *moved_clusters(self.mesh, self._sharded),
         ]
 
     def _deployed(self, parts: Sequence[str]) -> str:
