@@ -252,7 +252,7 @@ def _asked_before(known: KnownDeploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
     mesh, about = known.mesh, known.mesh.about
     parts = (mesh.network.existing, mesh.cluster.existing, mesh.logs.existing, about.secrets_key, about.namespace_id)
-    if not any((*parts, *(hierarchy.existing for hierarchy in mesh.hierarchies.values()))):
+    if not any((*parts, *(each.existing for each in mesh.hierarchies.values() if not each.is_remote))):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
     cell = ["--cell", known.cell] if known.cell else []

@@ -51,6 +51,7 @@ def deploy_bundle(event: Mapping[str, Any], deployment: Deployment) -> ExportRes
         MeshcertError: If AWS does not answer, or refuses.
     """
     properties = event.get("ResourceProperties", {})
+    deployment = deployment.with_remote_roots(properties.get("RemoteRoots", {}))
     order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
     refuse_dropped_root(order, event, deployment.table)
     refuse_exchanged_root(order.hierarchy, event, deployment.table)

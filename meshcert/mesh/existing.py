@@ -33,13 +33,13 @@ USAGE_MODES = {Usage.GENERAL_PURPOSE: "GENERAL_PURPOSE", Usage.SHORT_LIVED: "SHO
 
 def wanted_authority(mesh: Mesh, hierarchy: str) -> WantedAuthority | None:
     """
-    What the CA of a hierarchy has to be, if it is the user's; None if a deploy makes it.
+    What the CA of a hierarchy has to be, if it is the user's; None if a deploy makes it, or if it signs nothing here.
 
     Raises:
         KeyError: If there is no such hierarchy.
     """
     declared = mesh.hierarchies[hierarchy]
-    if not declared.existing:
+    if not declared.existing or declared.is_remote:
         return None
     signed = [identity for identity in mesh.identities.values() if identity.hierarchy == hierarchy]
     return WantedAuthority(

@@ -102,6 +102,10 @@ class ExistingAuthority(Part):
         return self.arn.split(":")[4]
 
 
+class RemoteAuthority(ExistingAuthority):
+    """A CA of another region, as a cell sees it: it signs nothing there, and nobody asks it; the file has its root."""
+
+
 class SharedAuthority(Part):
     """A CA that the deploy of its cell has made, as `make deploy-cell` prints it: other cells issue from it."""
 
@@ -161,6 +165,11 @@ class Hierarchy(Part):
     def made(self) -> int:
         """How many CAs a deploy makes for it."""
         return 0 if self.existing else self.tiers or 0
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its CA is in another region than the cell whose part of a mesh this is."""
+        return isinstance(self.existing, RemoteAuthority)
 
     @property
     def signing_algorithm(self) -> str:

@@ -143,7 +143,7 @@ def test_one_cell_is_deployed_and_the_next_step_told(
 
     first, *told = capfd.readouterr().out.splitlines()
     assert (code, first) == (0, f"eu-west-1 deploy yelb-shared/* -c mesh={file} --verbose")
-    assert told[0].startswith("The CAs of cell shared are shared.")
+    assert told[0].startswith("Other cells use the CAs of cell shared.")
     assert load_mesh(file).cells["shared"].account == SHARED
 
 

@@ -13,6 +13,7 @@ from tests.meshcert.mesh.cells.yelb import (
     IN_ONE_NAMESPACE,
     LIST,
     LISTED,
+    OVER_A_REGION,
     SHARED,
     SHARED_NAMESPACE,
     YELB,
@@ -390,21 +391,20 @@ def test_a_role_has_room_for_the_accounts_of_its_callers() -> None:
     assert problem.endswith("characters: IAM takes 2,048")
 
 
-def test_a_call_between_regions_goes_by_files_as_the_fault_says() -> None:
-    """Its CAs are shared in their own region alone, so neither side can name the other's hierarchy."""
-    far = {**YELB["hierarchies"]["inner"], "cell": "backend", "subject": {"organization": "Yelb far"}}
-    there: list[tuple[str, object]] = [("cells.backend.region", "ap-southeast-2"), ("hierarchies.far", far)]
-    there += [(f"identities.{name}.hierarchy", "far") for name in ("appserver", "redis", "postgres")]
-    validation = "listeners[0].tls.validation.trust"
-    there += [(f"virtual_nodes.{name}.{validation}", {"hierarchy": "far"}) for name in ("redis", "postgres")]
-    there += [("virtual_nodes.appserver.backend_defaults.client_policy.tls.validation.trust", {"hierarchy": "far"})]
-    both = ("virtual_nodes.ui.backends[0].client_policy.tls.validation.trust", f"virtual_nodes.appserver.{validation}")
+def test_a_call_between_regions_trusts_the_root_that_the_file_has() -> None:
+    """By a file of the user's or by hierarchy; certificates are not signed across, nor revocation lists read."""
+    both = OVER_A_REGION[-2][0], OVER_A_REGION[-1][0]
     volumes = {"volumes": [{"container_path": "/keys", "efs": {"file_system_id": "fs-0123456789abcdef0"}}]}
     files: list[tuple[str, object]] = [(f"services.{name}.proxy", volumes) for name in ("ui", "appserver")]
     files += [(place, {"file": {"certificate_chain": "/keys/other.pem"}}) for place in both]
     joined = [("hierarchies.inner.also_trust", ["far"]), ("hierarchies.far.also_trust", ["inner"])]
+    own = {"cluster": "own", "service": "ui", "container": "app", "security_group": "sg-0123456789abcdef0"}
+    attached = {"cell": "frontend", "virtual_node": "ui", "application": {"port": 8080}, "attached": own}
+    found_by_dns = ("cells.backend.discovery", "dns")
 
-    assert reading(*there, *files).faults == ()
-    told = {fault.place: fault.remedy for fault in reading(*there, *joined).faults}
-    assert set(told) == {"hierarchies.inner.cell", "hierarchies.far.cell"}
-    assert all("trust: {file: ...}, not by hierarchy or also_trust" in remedy for remedy in told.values())
+    for way in ((), files, joined, [("services.ui", attached), found_by_dns]):
+        assert reading(*OVER_A_REGION, *way).faults == ()
+    (signed,) = reading(*OVER_A_REGION, ("hierarchies.far.cell", "shared")).faults
+    assert (signed.place, "Declare a hierarchy in each region" in signed.remedy) == ("hierarchies.far.cell", True)
+    (listed,) = reading(*OVER_A_REGION, ("hierarchies.far.revocation", "crl")).faults
+    assert (listed.place, "Write revocation: none" in listed.remedy) == ("hierarchies.far.revocation", True)
