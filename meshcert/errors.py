@@ -59,6 +59,7 @@ Errors carry data (names, ARNs, serial numbers) and never material. Messages nam
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshcert.values.named_tuple import NamedTuple
@@ -411,6 +412,9 @@ class SecretMalformed(Rejected):
         super().__init__(f"{secret}: {fault}. Publish it again: meshcert writes the whole value at once")
 
 
+_PRIVATE_KEY = re.compile("-+BEGIN [A-Z0-9 ]*PRIVATE KEY.*?(-END [A-Z0-9 ]*PRIVATE KEY-+|$)", re.DOTALL)
+
+
 class Fault(NamedTuple):
     """
     One fault in a mesh file, an environment or some material.
@@ -427,6 +431,10 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.problem}. {self.remedy}"
+
+    def without_keys(self) -> Fault:
+        """The same, but that it quotes no private key that somebody has put into a file."""
+        return Fault(*(_PRIVATE_KEY.sub("(a private key, not shown here)", part) for part in self))
 
 
 class _Faulty(Rejected):

@@ -236,7 +236,7 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
                 findings.add(
                     f"cells.{other}.network",
                     f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
-                    "Give it other addresses, for example network: {cidr: 10.1.0.0/16}",
+                    f"Give it other addresses, for example network: {{cidr: {_free(mesh)}}}",
                 )
     shared = mesh.shared_namespace_of(one)
     is_one = bool(shared) and shared == mesh.shared_namespace_of(other)
@@ -247,6 +247,13 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
             f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}; one that both share is "
             "named by its ARN in both: namespace_id",
         )
+
+
+def _free(mesh: Mesh) -> str:
+    """A range of private addresses that no cell has."""
+    taken = [cidr for cell in mesh.cells for cidr in network_of(mesh, cell).cidrs]
+    ranges = (f"10.{number}.0.0/16" for number in range(256))
+    return next((each for each in ranges if not any(_overlap(each, other) for other in taken)), "172.16.0.0/16")
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -73,7 +73,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         follows_too_much(mesh),
         needs_raised_quota(mesh),
     )
-    return tuple(finding for kind in kinds for finding in kind)
+    return tuple(finding.without_keys() for kind in kinds for finding in kind)
 
 
 def _unreachable(mesh: Mesh) -> Iterator[Fault]:

@@ -33,6 +33,8 @@ _HEALTH = (
     "callers ask by `virtual_nodes.NAME.listeners.health_check`"
 )
 _TIMEOUT = "Write it at a listener, a route or a backend, for example `virtual_gateways.NAME.routes.timeout`"
+_SCHEME = "internal or internet-facing: `services.NAME.load_balancer.scheme`"
+_RETENTION = "A month, in what a deploy makes; a log group of yours has its own: `logs.existing`"
 _OWN_CA = "A CA of yours: `hierarchies.NAME.existing` with its arn and its root"
 
 _EVERYWHERE = {
@@ -210,6 +212,7 @@ _APPLICATION = {
     ),
 }
 _SERVICE = {
+    "job": "A job is a task definition of yours that no service runs: `services.NAME.attached.job`",
     "environment": _ENVIRONMENT,
     "secrets": "Write `services.NAME.application.secrets`",
     "command": _COMMAND,
@@ -310,6 +313,8 @@ UNSUPPORTED = {
     "Application": _APPLICATION,
     "DeclaredService": _SERVICE,
     "Attachment": _ATTACHED,
+    "LoadBalancer": dict.fromkeys(("internetfacing", "internal", "public"), _SCHEME),
+    "Logs": dict.fromkeys(("retention", "retentiondays", "retentionindays"), _RETENTION),
 }
 """Part of the mesh file → key, in lower case without hyphens and underscores → what to do instead."""
 

@@ -67,6 +67,7 @@ TRIED = [
     ("services.colorteller.taskDefinition", "services.NAME.attached"),
     ("services.colorteller.security-groups", "security groups of their own"),
     ("services.colorteller.enableExecuteCommand", "ECS Exec"),
+    ("services.colorteller.job", "services.NAME.attached.job"),
     ("services.colorteller.enableExecuteCommand", "services.NAME.attached"),
 ]
 """A key in a place, and part of what is said about it."""

@@ -22,6 +22,8 @@ FEWEST_ZONES, MOST_ZONES = 2, 6
 """With one zone, its failure is the mesh's; the network's addresses are divided between at most six."""
 LARGEST, SMALLEST = 16, 24
 """Prefix lengths of a network of the mesh's own: a VPC is no larger, its subnets no smaller than /28 (Amazon VPC)."""
+_RESERVED = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")))
+"""Addresses of which no VPC is made (Amazon VPC user guide, "VPC CIDR blocks")."""
 SMALLEST_OF_A_VPC = 28
 """Prefix length of the smallest range of a VPC (Amazon VPC)."""
 ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
@@ -65,6 +67,14 @@ def _check_made(at: str, network: Network, findings: Findings) -> None:
         )
     _check_zones([(f"{place}[{index}]", zone) for index, zone in enumerate(zones)], findings)
     check_range(f"{at}.cidr", network.cidr, findings)
+    for reserved in _RESERVED if is_range(network.cidr) else ():
+        if IPv4Network(network.cidr).overlaps(reserved):
+            findings.add(
+                f"{at}.cidr",
+                f"{network.cidr} is in {reserved}, of which EC2 makes no VPC",
+                "Write private addresses, as in 10.20.0.0/16",
+            )
+            return
     if is_range(network.cidr) and not LARGEST <= IPv4Network(network.cidr).prefixlen <= SMALLEST:
         findings.add(
             f"{at}.cidr",

@@ -30,7 +30,12 @@ SLIPS = [
     Slip("cells.frontend.account", "2222", "", ""),
     Slip("cells.frontend.account", BACKEND, "is cell frontend already", "Give it another", "cells.backend"),
     Slip("cells.frontend.region", "eu-central-1", "RAM shares in one region", "in each", "hierarchies.edge.cell"),
-    Slip("cells.backend.network", {"cidr": "10.1.128.0/17"}, "would be there twice", "Give it other addresses"),
+    Slip(
+        "cells.backend.network",
+        {"cidr": "10.1.128.0/17"},
+        "would be there twice",
+        "network: {cidr: 10.2.0.0/16}",
+    ),
     Slip("cells.backend.namespace", "frontend.yelb.internal", "a VPC resolves one zone", "namespace of its own"),
     Slip("mesh.http_name", "yelb.internal-1a2b", "each cell with services has one", "cells.NAME.http_name: yelb.int"),
     Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "cells.NAME.namespace_id"),
