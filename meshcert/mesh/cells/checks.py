@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.errors import Fault
 from meshcert.material import ListSource
 from meshcert.mesh.cells.namespaces import check_namespaces
 from meshcert.mesh.cells.placing import (
@@ -247,6 +248,14 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
             f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}; one that both share is "
             "named by its ARN in both: namespace_id",
         )
+
+
+def empty_cells(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each cell that nothing is in."""
+    used = {each.cell for part in (mesh.hierarchies, mesh.identities, mesh.services) for each in part.values()}
+    for name in mesh.cells:
+        if name not in used:
+            yield Fault(f"cells.{name}", "nothing is in it", "Name it as the cell of a service, or remove it")
 
 
 def _free(mesh: Mesh) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshcert import naming
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.services import DeclaredService
 
+_REGISTRATION_ID = re.compile("srv-[a-z0-9]{8,}")
 OF_THE_TASK = (
     *("cpu", "desired_count", "load_balancer", "maximum_percent", "memory_mib", "minimum_healthy_percent"),
     *("scaler", "tags"),
@@ -56,6 +58,18 @@ def check_attached(mesh: Mesh, findings: Findings) -> None:
                 "it is missing",
                 "Name a folder with a Dockerfile, or an image; or attach a service of yours, which has one",
                 given=(f"services.{name}.attached",),
+            )
+
+
+def registered_by_id(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each Cloud Map service that is named by what looks like its id."""
+    for name, service in mesh.services.items():
+        registered = service.attached.cloud_map_service if service.attached else ""
+        if _REGISTRATION_ID.fullmatch(registered):
+            yield Fault(
+                f"services.{name}.attached.cloud_map_service",
+                f"{registered} looks like an id, and callers ask for the service by its name",
+                f"Write its name: aws servicediscovery get-service --id {registered}",
             )
 
 

@@ -105,6 +105,15 @@ def _check_existing(at: str, network: Network, existing: ExistingNetwork, findin
             findings.add(place, f"{cidr} is written twice", "Remove one of them")
     for field in ("subnets", "load_balancer_subnets"):
         _check_subnets(f"{at}.existing.{field}", getattr(existing, field), findings)
+    zones = {subnet: zone for zone, subnet in existing.subnets.items()}
+    for zone, subnet in existing.load_balancer_subnets.items():
+        if ZONE.fullmatch(zone) and zones.get(subnet, zone) != zone:
+            findings.add(
+                f"{at}.existing.load_balancer_subnets.{zone}",
+                f"{subnet} is in {zones[subnet]}, as {at}.existing.subnets has it, and a subnet is in one zone",
+                f"Name a subnet of {zone}, or write {zones[subnet]}",
+                given=(f"{at}.existing.subnets.{zones[subnet]}",),
+            )
 
 
 def no_ranges_of_a_vpc(mesh: Mesh) -> Iterator[Fault]:

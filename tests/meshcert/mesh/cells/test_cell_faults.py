@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshcert.mesh import read_mesh
+from meshcert.mesh.cells.checks import empty_cells
 from tests.meshcert.mesh.cells.yelb import (
     AUTHORITIES,
     BACKEND,
@@ -408,3 +409,11 @@ def test_a_call_between_regions_trusts_the_root_that_the_file_has() -> None:
     assert (signed.place, "Declare a hierarchy in each region" in signed.remedy) == ("hierarchies.far.cell", True)
     (listed,) = reading(*OVER_A_REGION, ("hierarchies.far.revocation", "crl")).faults
     assert (listed.place, "Write revocation: none" in listed.remedy) == ("hierarchies.far.revocation", True)
+
+
+def test_a_cell_that_nothing_is_in_is_a_finding() -> None:
+    """A deploy would take it, and make a stack with nothing in it."""
+    read = reading(("cells.spare", {"account": "444455556666", "region": "eu-west-1"}))
+
+    assert read.mesh, read.faults
+    assert [finding.place for finding in empty_cells(read.mesh)] == ["cells.spare"]
