@@ -49,7 +49,8 @@ from tools import verify_aws
 from tools.authorities_in_use import InUse, authorities_in_use
 from tools.deployed_stacks import described_stack
 from tools.kept_logs import KeptLogs
-from tools.refused_moves import Made, refused_moves
+from tools.made import Made
+from tools.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

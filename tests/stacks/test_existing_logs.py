@@ -13,7 +13,8 @@ from meshcert.mesh import read_mesh, sidecar
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.meshcert.mesh.test_applications import SECRET
 from tests.stacks.synthesis import synthesise
-from tools.refused_moves import Made, refused_moves
+from tools.made import Made
+from tools.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from pathlib import Path
