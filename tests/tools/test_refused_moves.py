@@ -207,7 +207,7 @@ def test_a_deploy_that_goes_over_to_a_log_group_of_yours_asks_about_it(
     monkeypatch.setattr("tools.verify_aws.main", ask)
     monkeypatch.setattr("tools.first_deploy.KnownDeploy.is_first", False)
     monkeypatch.setattr("tools.first_deploy.KnownDeploy.made", lambda _: OWN._replace(filtered=filtered))
-    monkeypatch.setattr("tools.first_deploy.KnownDeploy.authorities_in_use", lambda _: [])
+    monkeypatch.setattr("tools.first_deploy.KnownDeploy.still_in_use", lambda _: [])
 
     code = first_deploy.main(["true", "-c", f"mesh={file}"], tmp_path / "kept")
 

@@ -32,6 +32,7 @@ PARTNER = {
     "listeners": [{"port_mapping": {"port": 443, "protocol": "http"}}],
 }
 CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
+ATTACHED = {"cluster": "own", "service": "teller", "container": "app", "security_group": "sg-0123456789abcdef0"}
 RANGES = "network.existing.cidrs"
 
 
@@ -66,6 +67,16 @@ FINDINGS = [
         [("network", {"egress": "endpoints", "nat_gateways": "one_per_zone"})],
         "network.nat_gateways",
         "there is no NAT gateway",
+    ),
+    (
+        [
+            (
+                "services.colorteller",
+                {"virtual_node": "colorteller", "application": {"port": 8080}, "attached": ATTACHED},
+            )
+        ],
+        "services.colorteller.attached",
+        "its tasks run in a VPC of yours",
     ),
     ([("hierarchies.spare", COLOR["hierarchies"]["colorgateway"])], "hierarchies.spare", "signs no identity"),
     ([(IMAGE, "examples/color/colortellr")], IMAGE, "there is no folder"),

@@ -71,6 +71,7 @@ TRIED = [
     ("services.colorteller.application.dockerLabels", "services.NAME.attached"),
     ("services.colorteller.healthCheckGracePeriodSeconds", "services.NAME.application.health_check.grace_period_s"),
     ("services.colorteller.enableExecuteCommand", "ECS Exec"),
+    ("services.colorteller.job", "services.NAME.attached.job"),
     ("services.colorteller.enableExecuteCommand", "services.NAME.attached"),
 ]
 """A key in a place, and part of what is said about it."""
