@@ -14,13 +14,9 @@ from meshcert.mesh.stacks.shards import LOGS_OF_BEFORE
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.meshcert.mesh.test_applications import SECRET
 from tests.stacks.synthesis import synthesise
-<<<<<<< HEAD
-from tools.made import Made
-from tools.refused_moves import refused_moves
-=======
 from tools.deployed_stacks import written_logs
-from tools.refused_moves import Made, refused_moves
->>>>>>> next
+from tools.moves.made import Made
+from tools.moves.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -76,6 +76,7 @@ APPLICATION = {
     ),
 }
 SERVICE = {
+    "job": "A job is a task definition of yours that no service runs: `services.NAME.attached.job`",
     "environment": _ENVIRONMENT,
     "secrets": "Write `services.NAME.application.secrets`",
     "command": _COMMAND,
@@ -156,7 +157,7 @@ SERVICE = {
 
 ATTACHED = dict.fromkeys(
     (
-        *(key for key in {**SERVICE, **APPLICATION} if key not in {"cluster", "taskdefinition", "taskrole"}),
+        *(key for key in {**SERVICE, **APPLICATION} if key not in {"cluster", "taskdefinition", "taskrole", "job"}),
         *("cpu", "memory", "desiredcount", "entrypoint", "environment", "image", "secrets", "user", "workingdirectory"),
     ),
     "It stands in your task definition or your service, which stay yours: remove it here. `meshcert sidecar NAME` says "

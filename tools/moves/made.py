@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from meshcert.deploying.custom_resource import IDENTITY_TYPE
 from meshcert.deploying.settings import SETTINGS_TYPE
 from meshcert.mesh.checks.stacks.caller_rules import SHARED
-from tools.changed_owners import Owners
+from tools.moves.changed_owners import Owners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

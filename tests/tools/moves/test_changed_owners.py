@@ -10,7 +10,7 @@ from meshcert.mesh import load_mesh, read_mesh
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import ROOT, assemble
 from tests.stacks.test_load_balancers import EXISTING, GROUP, PLACE
-from tools.changed_owners import Owners, changed_owners
+from tools.moves.changed_owners import Owners, changed_owners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,14 +15,14 @@ from meshcert.mesh.checks.stacks.caller_rules import SHARED, caller_rules, group
 from meshcert.mesh.edges.callers import ONE_BY_ONE, callers, calling, sharing
 from meshcert.mesh.stacks.logical_ids import logical_id, root_output
 from meshcert.mesh.stacks.shards import stack_of
-from tools.changed_owners import changed_owners
-from tools.made import LOG_GROUP
+from tools.moves.changed_owners import changed_owners
+from tools.moves.made import LOG_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from meshcert.mesh import Mesh
-    from tools.made import Made
+    from tools.moves.made import Made
 
 _BESIDE = (
     "A mesh does not move: make a second one beside it, with a name of its own, and move callers over "
