@@ -9,8 +9,7 @@ What the mesh file says is yours, a VPC for example, is asked about before a fir
 nothing is made. A later deploy is not kept from anything: somebody else may have filled a subnet meanwhile.
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
-A later deploy is refused if it cannot be carried out, or loses what nobody asked to lose (:mod:`tools.refused_moves`,
-:mod:`tools.moved_clusters`, :mod:`tools.authorities_in_use`, :mod:`tools.removed_services`).
+A later deploy is refused if it cannot be carried out, or loses what nobody asked to lose (:mod:`tools.moves`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
@@ -43,12 +42,13 @@ from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
 from meshcert.mesh.stacks.shards import LOGS_OF_BEFORE, MOVES_ASKED
 from tools import verify_aws
-from tools.authorities_in_use import InUse, authorities_in_use
 from tools.deployed_stacks import GONE, described_stack, sharded_templates, written_logs
 from tools.kept_logs import KeptLogs
-from tools.moved_clusters import moved_clusters
-from tools.refused_moves import Made, refused_moves
-from tools.removed_services import removed_services
+from tools.moves.authorities_in_use import InUse, authorities_in_use
+from tools.moves.made import Made
+from tools.moves.moved_clusters import moved_clusters
+from tools.moves.refused_moves import refused_moves
+from tools.moves.removed_services import removed_services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,8 @@ from tests.meshcert.mesh.mesh_slips import changed
 from tests.meshcert.mesh.test_applications import SECRET
 from tests.stacks.synthesis import synthesise
 from tools.deployed_stacks import written_logs
-from tools.refused_moves import Made, refused_moves
+from tools.moves.made import Made
+from tools.moves.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ from tests.meshcert.mesh.cells.yelb import (
     reading,
     text,
 )
-from tests.tools.test_refused_moves import NAMESPACE, VPC, made
+from tests.tools.moves.test_refused_moves import NAMESPACE, VPC, made
 from tools import deploy_cell, verify_aws
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming
 from tests.local.aws.stacks import deploy
 from tests.meshcert.mesh.mesh_slips import changed
-from tests.tools.test_refused_moves import declared
+from tests.tools.moves.test_refused_moves import declared
 from tools import first_deploy
 from tools.deployed_stacks import sharded_templates
 

@@ -12,7 +12,8 @@ from meshcert import naming
 from meshcert.mesh import Mesh, read_mesh
 from tests.meshcert.mesh.mesh_slips import changed
 from tools import first_deploy
-from tools.refused_moves import Made, refused_moves
+from tools.moves.made import Made
+from tools.moves.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from pathlib import Path

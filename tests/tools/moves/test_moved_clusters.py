@@ -11,7 +11,7 @@ from tests.local.aws.stacks import deploy, reasons_of
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise
 from tools import first_deploy
-from tools.moved_clusters import moved_clusters
+from tools.moves.moved_clusters import moved_clusters
 
 if TYPE_CHECKING:
     from pathlib import Path

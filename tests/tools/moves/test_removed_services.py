@@ -11,7 +11,7 @@ from tests.local.aws.stacks import deploy, outputs_of, reasons_of
 from tests.meshcert.mesh.mesh_slips import COLOR, GATEWAY_NAME, NODE_TLS, changed
 from tests.stacks.synthesis import synthesise
 from tools import first_deploy
-from tools.removed_services import removed_services
+from tools.moves.removed_services import removed_services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
