@@ -332,6 +332,7 @@ class IdentityMissing(Rejected):
 
     def __init__(self, resource: str, remedy: str) -> None:
         self.resource = resource
+        self.remedy = remedy
         super().__init__(f"{resource} does not exist. {remedy}")
 
 

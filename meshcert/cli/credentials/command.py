@@ -165,7 +165,7 @@ def _look(mesh: Mesh | None, account: Account, wanted: _Wanted) -> _Written:
     try:
         published = account.values.current_value(secret)
     except MeshcertError as error:
-        if another := elsewhere(mesh, account, wanted.name):
+        if another := elsewhere(mesh, account, wanted.name, error):
             raise another from error
         raise
     material = _checked(wanted.name, read_material(published.value, secret), account.observers.clock.now())

@@ -305,6 +305,18 @@ def test_an_identity_of_another_cell_is_told_with_its_cell_and_whom_to_be(
     )
 
 
+def test_without_the_mesh_file_it_is_told_which_account_and_region_were_asked(client: Client) -> None:
+    """A client's machine has the mesh's name alone, and AWS says no more than that the secret is missing."""
+    del client.world.vault.secrets[SECRET]
+    client.account = replace(client.account, caller=lambda: BACKEND)
+
+    ended = client.fetch()
+
+    assert ended.code == USAGE
+    assert f"{SECRET}, of account {BACKEND} in eu-west-1, does not exist" in ended.err
+    assert "set AWS_PROFILE and AWS_REGION to its own" in ended.err
+
+
 def test_an_identity_of_this_cell_is_told_as_it_is(client: Client, tmp_path: Path) -> None:
     """What is not published yet is no other cell's."""
     (tmp_path / "yelb.yaml").write_bytes(text(COLOR))
