@@ -240,6 +240,7 @@ def _moved(known: KnownDeploy) -> int:
     """Tell what no deploy can carry out, and ask AWS about a log group of yours that tasks do not write to yet."""
     made = known.made()
     if not made:
+        sys.stderr.write("Not asked whether any deploy can carry this out: cloudformation:GetTemplate gave no answer\n")
         return 0
     if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.still_in_use()]:
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
