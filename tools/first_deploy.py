@@ -13,7 +13,6 @@ A later deploy is refused if it cannot be carried out, or loses what nobody aske
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
-
 A cell of a mesh over several accounts is deployed in the same way, as the mesh that it is in its own account.
 
 Exit code: that of the command, or 1 or 2 of the questions before it.
