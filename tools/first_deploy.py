@@ -13,7 +13,6 @@ A later deploy is refused if it cannot be carried out, or loses what nobody aske
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
-
 A cell of a mesh over several accounts is deployed in the same way, as the mesh that it is in its own account.
 
 Exit code: that of the command, or 1 or 2 of the questions before it.
@@ -240,6 +239,7 @@ def _moved(known: KnownDeploy) -> int:
     """Tell what no deploy can carry out, and ask AWS about a log group of yours that tasks do not write to yet."""
     made = known.made()
     if not made:
+        sys.stderr.write("Not asked whether any deploy can carry this out: cloudformation:GetTemplate gave no answer\n")
         return 0
     if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.still_in_use()]:
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
