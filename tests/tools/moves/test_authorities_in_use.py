@@ -1,4 +1,4 @@
-"""A hierarchy leaves the mesh file with all of its identities: told before CloudFormation takes the deploy back."""
+"""CAs that are in use go, or become others: told before CloudFormation takes the deploy back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from meshcert.mesh import load_mesh
 from tests.local.aws.stacks import deploy, reasons_of
-from tests.meshcert.mesh.mesh_slips import COLOR, changed
+from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
 from tests.stacks.synthesis import synthesise
 from tools import first_deploy
-from tools.removed_hierarchies import removed_hierarchies
+from tools.moves.authorities_in_use import InUse, authorities_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +46,12 @@ def test_in_the_opposite_order_no_stack_imports_what_is_not_there(
 
     def told(stacks: Stacks) -> list[str]:
         parts = {name: each for name, each in stacks.items() if name.partition("-")[0] in STEPS}
-        return list(removed_hierarchies(mesh, _outputs(before["pki"]), parts, STEPS))
+        return list(authorities_in_use(mesh, InUse(before["pki"], parts), STEPS))
 
     (refused,) = told(before)
     assert refused.startswith("hierarchies.colorold: the file has it no more, and identities")
     assert ("Destroy identities-back first" in refused) == (bool(shards) and not left)
-    assert list(removed_hierarchies(load_mesh(files["before"]), _outputs(before["pki"]), before, STEPS)) == []
+    assert list(authorities_in_use(load_mesh(files["before"]), InUse(before["pki"], before), STEPS)) == []
     exported = {name: _exports(stacks["pki"]) for name, stacks in (("before", before), ("after", after))}
     assert _imports(before) - exported["after"]
     deployed = dict(before)
@@ -63,6 +63,32 @@ def test_in_the_opposite_order_no_stack_imports_what_is_not_there(
     assert _imports(deployed) - exported["after"] == set()
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([("colorteller.subject", {"organization": "Another"})], True),
+        ([("colorteller.key_algorithm", "RSA_4096")], True),
+        ([("colorteller.tiers", 1), ("colorteller.issuing_validity_years", REMOVED)], True),
+        ([("colorgateway.tiers", 2), ("colorgateway.issuing_validity_years", 5)], False),
+        ([("colorteller.reissue", 2)], False),
+        ([("colorteller.revocation", "crl"), ("colorgateway.revocation", "crl")], False),
+    ],
+    ids=["subject", "key", "one tier less", "one tier more", "certificates", "revocation lists"],
+)
+def test_what_makes_another_ca_under_a_name_that_is_in_use_is_told(
+    tmp_path: Path, changes: list[tuple[str, object]], *, expected: bool
+) -> None:
+    """In no order would that go: the ARN that is imported keeps its name. What the templates say is so."""
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(changed(*((f"hierarchies.{place}", value) for place, value in changes)))
+    before, after = synthesise(tmp_path / "before").by_stack, synthesise(tmp_path / "after", mesh=str(file)).by_stack
+
+    told = list(authorities_in_use(load_mesh(file), InUse(before["pki"], before), STEPS))
+
+    assert [each.split(":")[0] for each in told] == ["hierarchies.colorteller"] * expected
+    assert bool(_replaced(before["pki"], after["pki"])) == expected
+
+
 def test_make_deploy_does_not_begin_and_says_in_which_order_it_can(
     fresh_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,10 +96,11 @@ def test_make_deploy_does_not_begin_and_says_in_which_order_it_can(
     for name, value in fresh_aws.environment().items():
         monkeypatch.setenv(name, value)
     handle = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
-    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::ImportValue": "color-pki:Old"}}}
-    arn = "arn:aws:acm-pca:us-west-1:111122223333:certificate-authority/old"
-    deploy(fresh_aws, "color-pki", {"It": handle}, {"coloroldRootCa": arn}, exports={"color-pki:Old": arn})
-    deploy(fresh_aws, "color-identities", {"It": handle, "Imported": group}, tags={"meshcert:mesh": "color"})
+    queue, arn = {"Type": "AWS::SQS::Queue"}, {"Fn::GetAtt": ["Old", "Arn"]}
+    imported = {"Type": "String", "Name": "imported", "Value": {"Fn::ImportValue": "color-pki:Old"}}
+    parameter = {"Type": "AWS::SSM::Parameter", "Properties": imported}
+    deploy(fresh_aws, "color-pki", {"Old": queue}, {"coloroldRootCa": arn}, exports={"color-pki:Old": arn})
+    deploy(fresh_aws, "color-identities", {"It": handle, "Imported": parameter}, tags={"meshcert:mesh": "color"})
     vpc = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}
     named = {"Name": "a.local", "Vpc": {"Ref": "Vpc"}}
     zone = {"Type": "AWS::ServiceDiscovery::PrivateDnsNamespace", "Properties": named}
@@ -87,29 +114,34 @@ def test_make_deploy_does_not_begin_and_says_in_which_order_it_can(
     told = capsys.readouterr().err
     assert (refused, mark.exists()) == (1, False)
     assert f'make cdk ARGS="deploy -e color-services -c mesh={file}"' in told
-    assert deploy(fresh_aws, "color-pki", {"It": handle, "Changed": handle}) == "UPDATE_ROLLBACK_COMPLETE"
+    assert deploy(fresh_aws, "color-pki", {"Old": queue, "Changed": handle}) == "UPDATE_ROLLBACK_COMPLETE"
     assert "Export color-pki:Old cannot be deleted as it is in use by color-identities" in reasons_of(
         fresh_aws, "color-pki"
     )
     deploy(fresh_aws, "color-identities", {"It": handle}, tags={"meshcert:mesh": "color"})
     assert first_deploy.main(command, tmp_path / "kept") == 0
-    assert deploy(fresh_aws, "color-pki", {"It": handle, "Changed": handle}) == "UPDATE_COMPLETE"
-
-
-def _outputs(template: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A template's outputs as CloudFormation describes them; values are what stands for them."""
-    return [
-        {"OutputKey": key, "OutputValue": json.dumps(each["Value"])}
-        | ({"ExportName": each["Export"]["Name"]} if "Export" in each else {})
-        for key, each in template["Outputs"].items()
-    ]
+    assert deploy(fresh_aws, "color-pki", {"Old": queue, "Changed": handle}) == "UPDATE_COMPLETE"
 
 
 def _exports(template: Mapping[str, Any]) -> set[str]:
-    return {each["ExportName"] for each in _outputs(template) if "ExportName" in each}
+    return {each["Export"]["Name"] for each in template["Outputs"].values() if "Export" in each}
 
 
 def _imports(stacks: Stacks) -> set[str]:
     """What stacks import of that of the CAs."""
     words = (word for template in stacks.values() for word in json.dumps(template.get("Resources", {})).split('"'))
     return {word for word in words if word.startswith("color-pki:")}
+
+
+def _replaced(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    """The CAs of a template that another one lacks, or makes anew (CloudFormation reference of the type)."""
+    anew = ("Type", "Subject", "KeyAlgorithm", "SigningAlgorithm", "UsageMode")
+    return {
+        name
+        for name, each in before["Resources"].items()
+        if each["Type"] == "AWS::ACMPCA::CertificateAuthority"
+        and any(
+            each["Properties"].get(key) != after["Resources"].get(name, {}).get("Properties", {}).get(key)
+            for key in anew
+        )
+    }
