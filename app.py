@@ -4,7 +4,8 @@ The CDK app: one mesh file becomes four stacks and two more for each shard, or u
 Context (``cdk deploy -c name=value``): ``mesh`` (path of the mesh file), ``architecture`` (``arm64`` or ``x86_64``) and
 ``python`` (the functions' Python, for example ``3.13``; with ``any-python`` one that Lambda may not have), and
 ``callers_one_by_one`` (services whose callers have a rule of their own each, and the group that they share), and
-``moves_asked``, which ``make deploy`` says: without it a mesh with shards is told what a plain deploy leaves out.
+``moves_asked``, which ``make deploy`` says: without it a mesh with shards is told what a plain deploy leaves out; it
+says ``logs_of_before``, too, log groups of yours that tasks of shards write to until their stacks are deployed.
 Nothing is looked up: synthesis is offline and the same everywhere.
 """
 

@@ -59,6 +59,7 @@ Errors carry data (names, ARNs, serial numbers) and never material. Messages nam
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshcert.values.named_tuple import NamedTuple
@@ -331,7 +332,23 @@ class IdentityMissing(Rejected):
 
     def __init__(self, resource: str, remedy: str) -> None:
         self.resource = resource
+        self.remedy = remedy
         super().__init__(f"{resource} does not exist. {remedy}")
+
+
+class IdentityElsewhere(Rejected):
+    """
+    An identity that another cell holds than the one whose account and region are asked.
+
+    Args:
+        identity: Name of the identity.
+        cell: The cell that holds it, with its account and region, in words.
+        asked: The account and region that were asked, in words.
+        remedy: The next step, as a sentence.
+    """
+
+    def __init__(self, identity: str, cell: str, asked: str, remedy: str) -> None:
+        super().__init__(f"{identity} is in {cell}, and {asked} was asked. {remedy}")
 
 
 class IdentityUnreadable(Rejected):
@@ -396,6 +413,9 @@ class SecretMalformed(Rejected):
         super().__init__(f"{secret}: {fault}. Publish it again: meshcert writes the whole value at once")
 
 
+_PRIVATE_KEY = re.compile("-+BEGIN [A-Z0-9 ]*PRIVATE KEY.*?(-END [A-Z0-9 ]*PRIVATE KEY-+|$)", re.DOTALL)
+
+
 class Fault(NamedTuple):
     """
     One fault in a mesh file, an environment or some material.
@@ -412,6 +432,10 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.problem}. {self.remedy}"
+
+    def without_keys(self) -> Fault:
+        """The same, but that it quotes no private key that somebody has put into a file."""
+        return Fault(*(_PRIVATE_KEY.sub("(a private key, not shown here)", part) for part in self))
 
 
 class _Faulty(Rejected):

@@ -61,12 +61,13 @@ class PkiStack(Stack):
             if authorities.issuing_arn != authorities.root_arn:
                 self.export_value(authorities.issuing_arn)
             if shared and name in shared:
-                AuthorityShares(
-                    self,
-                    f"{name}-shares",
-                    mesh=mesh.name,
-                    hierarchy=name,
-                    authorities=authorities,
-                    sharing=shared[name],
-                )
+                if shared[name].reading:
+                    AuthorityShares(
+                        self,
+                        f"{name}-shares",
+                        mesh=mesh.name,
+                        hierarchy=name,
+                        authorities=authorities,
+                        sharing=shared[name],
+                    )
                 CfnOutput(self, shared_output(name), value=authorities.issuing_arn)

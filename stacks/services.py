@@ -17,6 +17,7 @@ from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
 from meshcert.mesh.stacks.logical_ids import address_output, routes_id
+from meshcert.mesh.stacks.shards import LOGS_OF_BEFORE
 from stacks.constructs.attached.service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
@@ -99,7 +100,7 @@ class ServicesStack(Stack):
                 purpose=f"meshcert {name}: pulls images and writes logs for the tasks",
                 images=[image for declared in mesh.services.values() for image in declared.images],
                 log_groups=[task_logs.log_group_arn] if task_logs else _log_groups(mesh),
-                log_group_of_yours=mesh.logs.existing_name,
+                log_groups_of_yours=self._written_logs(mesh),
             ),
             envoy=envoy_image(platform),
             platform=platform,
@@ -231,6 +232,11 @@ class ServicesStack(Stack):
         )
         count_refused_peers(self, group, _listeners(mesh))
         return group
+
+    def _written_logs(self, mesh: Mesh) -> list[str]:
+        """Names of log groups of yours that tasks write to: that of the mesh file, and those of shards of before."""
+        before = str(self.node.try_get_context(LOGS_OF_BEFORE) or "").split(",")
+        return list(dict.fromkeys([mesh.logs.existing_name, *before]))
 
     def _logs_of_yours(self, mesh: Mesh) -> logs.ILogGroup:
         """

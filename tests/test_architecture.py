@@ -19,7 +19,6 @@ LONG = {
     "meshcert/errors.py": "the whole tree of errors in one place, as its own docstring draws it",
     "meshcert/mesh/checks/calls.py": "one rule after the other about who calls whom; each is short",
     "meshcert/mesh/edges/permission.py": "one question, whether A may call B: one answer after the other, each short",
-    "meshcert/mesh/reading/unsupported.py": "a table: a key that people try, what to do instead",
     "meshcert/lifecycle/memory.py": "what is remembered of an identity: one small dataclass after the other",
     "meshcert/lifecycle/observation.py": "what a look finds: plain values, one small dataclass after the other",
     "stacks/constructs/rights.py": "one statement of a policy after the other, each a few lines",

@@ -27,7 +27,7 @@ from meshcert.aws.errors import aws_errors
 from meshcert.cli.advice import advice
 from meshcert.errors import MeshcertError, MeshInvalid
 from meshcert.mesh import load_mesh
-from meshcert.mesh.cells.slices import in_cell, missing_authorities, sharing
+from meshcert.mesh.cells.slices import in_cell, missing_authorities, sharing, using_cells
 from meshcert.mesh.issuance import SharedAuthority
 from meshcert.mesh.stacks.logical_ids import logical_id, root_output, shared_output
 from tools import first_deploy
@@ -106,7 +106,7 @@ def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) 
     }
     unsaid = [name for name in shared if mesh.hierarchies[name].authority != written[name]]
     if unsaid:
-        yield f"The CAs of cell {cell} are shared. Keep the PEM files in the repository, and write into {file}:"
+        yield f"Other cells use the CAs of cell {cell}. Keep the PEM files in the repository, and write into {file}:"
         yield ""
         yield "hierarchies:"
         for name in unsaid:
@@ -117,13 +117,12 @@ def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) 
             yield from (["      lists:"] if written[name].lists else [])
             yield from (f'        - "{each}"' for each in written[name].lists)
         yield ""
-    accounts = dict.fromkeys(account for each in shared.values() for account in each.reading)
-    yield f"In an account outside of this one's organization, accept the shares once ({', '.join(accounts)}):"
-    yield "  aws ram get-resource-share-invitations, then aws ram accept-resource-share-invitation for each"
+    if accounts := dict.fromkeys(account for each in shared.values() for account in each.reading):
+        yield f"In an account outside of this one's organization, accept the shares once ({', '.join(accounts)}):"
+        yield "  aws ram get-resource-share-invitations, then aws ram accept-resource-share-invitation for each"
     yield "Then, with the credentials of each account:"
-    for other, place in mesh.cells.items():
-        if place.account in accounts:
-            yield f"  {command_of(other, file)}"
+    for other in using_cells(mesh, cell):
+        yield f"  {command_of(other, file)}"
 
 
 def command_of(cell: str, file: Path) -> str:

@@ -9,14 +9,10 @@ What the mesh file says is yours, a VPC for example, is asked about before a fir
 nothing is made. A later deploy is not kept from anything: somebody else may have filled a subnet meanwhile.
 ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
-A later deploy is refused if the mesh file has something made that was yours, or names one of yours for what was made:
-no deploy can carry that out; if it would move into a shard, or out of one, what is deployed; if it would shut out
-callers of a service that many call; if it would delete log groups without a word (:mod:`tools.refused_moves`); and if
-stacks still import a CA that the file has no more, or has otherwise (:mod:`tools.authorities_in_use`).
+A later deploy is refused if it cannot be carried out, or loses what nobody asked to lose (:mod:`tools.moves`).
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks, cloudformation:GetTemplate and
 logs:FilterLogEvents. Without them, or without a mesh file that can be read, the deploy runs all the same.
-
 A cell of a mesh over several accounts is deployed in the same way, as the mesh that it is in its own account.
 
 Exit code: that of the command, or 1 or 2 of the questions before it.
@@ -40,16 +36,18 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.callers import ONE_BY_ONE, one_by_one
-from meshcert.mesh.stacks.shards import MOVES_ASKED, SHARDED
+from meshcert.mesh.stacks.shards import LOGS_OF_BEFORE, MOVES_ASKED
 from tools import verify_aws
-from tools.authorities_in_use import InUse, authorities_in_use
-from tools.deployed_stacks import described_stack
+from tools.deployed_stacks import GONE, described_stack, sharded_templates, written_logs
 from tools.kept_logs import KeptLogs
-from tools.refused_moves import Made, refused_moves
+from tools.moves.authorities_in_use import InUse, authorities_in_use
+from tools.moves.made import Made
+from tools.moves.moved_clusters import moved_clusters
+from tools.moves.refused_moves import refused_moves
+from tools.moves.removed_services import removed_services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,8 +61,6 @@ BRIEF = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", 
 """How AWS is asked beside a deploy."""
 AUTHORITIES, SERVICES = "pki", "services"
 """The first stack of a mesh, and the one with its services, by the ends of their names."""
-_GONE = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
-"""States of a stack that has never been there as a whole, or is no more."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class KnownDeploy:
             found = described_stack(self.client("cloudformation"), self._stack(self._last))
         except (ClientError, BotoCoreError):
             return None
-        return found is None or found["StackStatus"] in _GONE
+        return found is None or found["StackStatus"] in GONE
 
     def made(self) -> Made | None:
         """What earlier deploys have made; None if AWS does not say."""
@@ -111,25 +107,33 @@ class KnownDeploy:
         identities = None
         with suppress(ClientError, BotoCoreError):
             identities = client.get_template(StackName=self._stack("identities"))["TemplateBody"]
-        return Made.of(services, outputs, identities, self._sharded(client))
+        return Made.of(services, outputs, identities, self._sharded)
 
-    def authorities_in_use(self) -> list[str]:
-        """What :func:`authorities_in_use` tells; nothing if AWS does not say what is deployed."""
-        client = self.client("cloudformation")
+    def still_in_use(self) -> list[str]:
+        """What stacks use that leaves, or is otherwise; nothing if AWS does not say what is deployed."""
         try:
-            pki = client.get_template(StackName=self._stack(AUTHORITIES))["TemplateBody"]
+            pki = self.client("cloudformation").get_template(StackName=self._stack(AUTHORITIES))["TemplateBody"]
         except (ClientError, BotoCoreError):
             return []
-        return list(authorities_in_use(self.mesh, InUse(pki, self._sharded(client)), self._opposite()))
-
-    def _opposite(self) -> list[str]:
-        """The commands that deploy services before identities, and those before CAs."""
-        stacks = f"{self.mesh.name}-{self.cell}/" if self.cell else f"{self.mesh.name}-"
         every = "*" if self.mesh.shards else ""
+        opposite = [self._deployed([f"{part}{every}"]) for part in (SERVICES, "identities")]
+        return [
+            *authorities_in_use(self.mesh, InUse(pki, self._sharded), [*opposite, "this again"]),
+            *removed_services(self.mesh, self._sharded, self._deployed, self._deleted),
+            *moved_clusters(self.mesh, self._sharded),
+        ]
+
+    def _deployed(self, parts: Sequence[str]) -> str:
+        """The command that deploys stacks alone, without those before them."""
+        stacks = f"{self.mesh.name}-{self.cell}/" if self.cell else f"{self.mesh.name}-"
         file = "" if self.file == Path("mesh.yaml") else f" -c mesh={shlex.quote(str(self.file))}"
-        named = (shlex.quote(f"{stacks}{part}{every}") for part in (SERVICES, "identities"))
-        steps = (f'make cdk ARGS="deploy -e {each}{file}"' for each in named)
-        return [*steps, "this again"]
+        named = " ".join(shlex.quote(f"{stacks}{part}") for part in parts)
+        return f'make cdk ARGS="deploy -e {named}{file}"'
+
+    def _deleted(self, part: str) -> str:
+        """The commands that delete a stack; the CDK knows none that the file has no more."""
+        named = f"--stack-name {self._stack(part)}" + (f" --region {self.region}" if self.region else "")
+        return f"aws cloudformation delete-stack {named} && aws cloudformation wait stack-delete-complete {named}"
 
     @property
     def _last(self) -> str:
@@ -139,19 +143,15 @@ class KnownDeploy:
     def _stack(self, part: str) -> str:
         return "-".join([self.mesh.name, *filter(None, [self.cell]), part])
 
-    def _sharded(self, client: Any) -> dict[str, Any]:
+    @cached_property
+    def _sharded(self) -> dict[str, Any]:
         """The templates of the stacks that hold services or identities; empty if AWS does not say."""
-        templates = {}
-        with suppress(ClientError, BotoCoreError):
-            for page in client.get_paginator("describe_stacks").paginate():
-                for stack in page["Stacks"]:
-                    part = stack["StackName"].removeprefix(self._stack(""))
-                    tags = {each["Key"]: each["Value"] for each in stack.get("Tags", [])}
-                    # A stack with services in a shared namespace has no tags: they would be put on those services.
-                    ours = tags.get(naming.TAG, self.mesh.name * bool(self.mesh.namespace_owner)) == self.mesh.name
-                    if ours and part.partition("-")[0] in SHARDED and stack["StackStatus"] not in _GONE:
-                        templates[part] = client.get_template(StackName=stack["StackName"])["TemplateBody"]
-        return templates
+        return sharded_templates(self.client("cloudformation"), self.mesh, self._stack(""))
+
+    def logs_of_before(self) -> list[str]:
+        """The options that leave tasks of shards the right to write where they do, until their stacks are deployed."""
+        groups = sorted(written_logs(self._sharded, self.mesh))
+        return ["-c", f"{LOGS_OF_BEFORE}={','.join(groups)}"] if groups else []
 
     def logs_kept(self, folder: Path) -> KeptLogs | None:
         """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
@@ -219,7 +219,7 @@ def run(
     if known and known.is_first is False and (code := _moved(known)):
         return code
     if known and known.mesh.shards:
-        command = [*command, "-c", f"{MOVES_ASKED}=true"]
+        command = [*command, "-c", f"{MOVES_ASKED}=true", *known.logs_of_before()]
     kept = known.logs_kept(folder) if known else None
     if kept:
         kept.drop()
@@ -239,8 +239,9 @@ def _moved(known: KnownDeploy) -> int:
     """Tell what no deploy can carry out, and ask AWS about a log group of yours that tasks do not write to yet."""
     made = known.made()
     if not made:
+        sys.stderr.write("Not asked whether any deploy can carry this out: cloudformation:GetTemplate gave no answer\n")
         return 0
-    if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.authorities_in_use()]:
+    if moves := [*refused_moves(known.mesh, made, known.one_by_one), *known.still_in_use()]:
         sys.stderr.write("Nothing was deployed:\n" + "".join(f"- {move}\n" for move in moves))
         return 1
     yours = known.mesh.logs.existing_name
@@ -251,7 +252,7 @@ def _asked_before(known: KnownDeploy) -> int:
     """Ask AWS about what is yours, if anything is; else 0."""
     mesh, about = known.mesh, known.mesh.about
     parts = (mesh.network.existing, mesh.cluster.existing, mesh.logs.existing, about.secrets_key, about.namespace_id)
-    if not any((*parts, *(hierarchy.existing for hierarchy in mesh.hierarchies.values()))):
+    if not any((*parts, *(each.existing for each in mesh.hierarchies.values() if not each.is_remote))):
         return 0
     profile = ["--profile", known.profile] if known.profile else []
     cell = ["--cell", known.cell] if known.cell else []

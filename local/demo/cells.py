@@ -11,6 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from local.cdk import CDK, ROOT, CdkCli, CdkFailed
 from local.demo.proof import Proof, ProofResult
@@ -69,6 +74,9 @@ class CellsProof(Proof):
             except CdkFailed as error:
                 said = " ".join("\n".join(error.output).split())
                 self._issuing_refused = NOT_SHARED in said and SHARE_AGAIN in said
+        with self.stage.step("Nor does ACM or Private CA issue there, whoever asks"):
+            refused = [self._is_refused(cell, arn) for cell in others for arn in self._shared_with(cell)]
+            self._issuing_refused &= bool(refused) and all(refused)
         for cell in others:
             self._accept(cell)
             with self.stage.step(f"{cell} accepts the shares, and make deploy-cell CELL={cell}"):
@@ -119,6 +127,36 @@ class CellsProof(Proof):
         self.path.write_text(yaml.safe_dump(values, sort_keys=False))
         self.mesh = load_mesh(self.path)
 
+    def _shared_with(self, cell: str) -> list[str]:
+        """ARNs of the CAs of other cells that a cell issues from."""
+        part = in_cell(self.mesh, cell)
+        signing = {part.hierarchies[identity.hierarchy].existing for identity in part.identities.values()}
+        return [existing.arn for existing in signing if existing]
+
+    def _is_refused(self, cell: str, arn: str) -> bool:
+        """Whether a cell's administrator, with a deploy's rights, is refused a certificate by ACM and by Private CA."""
+        acm, pca = self._client(cell, "acm"), self._client(cell, "acm-pca")
+        asked = acm.request_certificate(DomainName="unshared.example", CertificateAuthorityArn=arn)["CertificateArn"]
+
+        def outcome() -> dict[str, Any]:
+            seen: dict[str, Any] = acm.describe_certificate(CertificateArn=asked)["Certificate"]
+            return {} if seen["Status"] == "PENDING_VALIDATION" else seen
+
+        answer = wait_until(outcome, "ACM's answer", within_s=REFUSED_WITHIN_S)
+        acm.delete_certificate(CertificateArn=asked)
+        try:
+            validity = {"Type": "DAYS", "Value": 1}
+            pca.issue_certificate(
+                CertificateAuthorityArn=arn, Csr=_request(), SigningAlgorithm="SHA256WITHECDSA", Validity=validity
+            )
+        except ClientError as error:
+            told = error.response["Error"]["Code"]
+        else:
+            told = "issued"
+        by_acm = answer.get("FailureReason", answer["Status"])
+        self.stage.detail(f"{cell}, {arn}: ACM says {by_acm}, Private CA {told}")
+        return (by_acm, told) == ("PCA_ACCESS_DENIED", "AccessDeniedException")
+
     def _accept(self, cell: str) -> None:
         ram = self._client(cell, "ram")
         for invitation in ram.get_resource_share_invitations()["resourceShareInvitations"]:
@@ -165,6 +203,13 @@ class CellsProof(Proof):
 
     def _client(self, cell: str, service: str) -> Any:
         return self.aws.client(service, account=self.mesh.cells[cell].account)
+
+
+def _request() -> bytes:
+    """A certificate signing request, PEM."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "unshared.example")])
+    request = x509.CertificateSigningRequestBuilder(name).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return request.public_bytes(Encoding.PEM)
 
 
 def _trouble(running: RunningMesh, arn: str) -> str:

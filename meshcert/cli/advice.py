@@ -7,6 +7,7 @@ from meshcert.errors import (
     AccessDenied,
     AwsRefused,
     AwsUnavailable,
+    IdentityElsewhere,
     IdentityMissing,
     MeshcertError,
     MeshInvalid,
@@ -17,7 +18,10 @@ from meshcert.errors import (
 _CHOOSE = "set AWS_PROFILE to one that can"
 _SIGN_IN = f"Sign in (`aws sso login`), or {_CHOOSE}"
 _OPERATOR = "the role in the renewal stack's output OperatorRole may run every command"
-_CLIENT = "the one that `identities.NAME.client` makes may read this identity's secret, and no operator's may"
+_CLIENT = (
+    "the one that `identities.NAME.client` makes may read this identity's secret, in the account and region of its "
+    "cell if the mesh has cells, and no operator's may"
+)
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimit", "RequestThrottled", "ProvisionedThroughput", "SlowDown")
 _EXPIRED = (
     "ExpiredToken",
@@ -80,7 +84,9 @@ def advice(error: MeshcertError) -> tuple[str, int]:
         return str(error), exit_codes.USAGE
     if isinstance(error, NotReady):
         return str(error), exit_codes.UNAVAILABLE
-    return str(error), exit_codes.REFUSED if isinstance(error, AwsRefused) else exit_codes.NEEDS_A_PERSON
+    return str(error), exit_codes.REFUSED if isinstance(
+        error, AwsRefused | IdentityElsewhere
+    ) else exit_codes.NEEDS_A_PERSON
 
 
 def session_expired(error: MeshcertError) -> bool:

@@ -14,8 +14,11 @@ from meshcert.cli.costs.offline import offline_plan
 from meshcert.cli.options import DEFAULT_MESH_FILE, ChosenMesh, mesh_option
 from meshcert.cli.screen import Screen, show_costs, show_issuing, show_lines
 from meshcert.cli.terminal import SCHEMA, counted, tell_aside, tell_json, tell_lines
+from meshcert.errors import MeshInvalid
+from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES
+from meshcert.mesh.existing import roots_in_files
 from meshcert.mesh.reading.loading import read_bounded, read_mesh
 from meshcert.mesh.reading.schema import json_schema
 
@@ -66,7 +69,7 @@ def check(chosen: ChosenMesh, file: Path | None, *, as_document: bool) -> None:
         tell_json(_document(path, reading))
     else:
         tell_lines(_as_text(path, reading))
-    sys.exit(FAULTS if reading.faults else 0)
+    sys.exit(FAULTS if _faults(reading) else 0)
 
 
 def show_offline(path: Path, *, as_document: bool) -> int:
@@ -135,7 +138,7 @@ def schema() -> None:
 def _document(path: Path, reading: Reading) -> dict[str, Any]:
     return {
         "file": str(path),
-        "faults": [_placed(reading, fault) for fault in reading.faults],
+        "faults": [_placed(reading, fault) for fault in _faults(reading)],
         "findings": [_placed(reading, finding) for finding in _findings(reading)],
     }
 
@@ -149,14 +152,30 @@ def _placed(reading: Reading, fault: Fault) -> dict[str, Any]:
     }
 
 
+def _faults(reading: Reading) -> tuple[Fault, ...]:
+    """Those of the mesh file, or of the files that it names: a deploy refuses either."""
+    if reading.mesh is None:
+        return reading.faults
+    faults: list[Fault] = []
+    for read in (bundles_in_files, roots_in_files):
+        try:
+            read(reading.mesh, REPOSITORY)
+        except MeshInvalid as error:
+            faults += (reading.keys.as_written(fault.without_keys()) for fault in error.faults)
+    return tuple(faults)
+
+
 def _findings(reading: Reading) -> tuple[Fault, ...]:
-    return tuple(map(reading.keys.as_written, findings_of(reading.mesh, REPOSITORY))) if reading.mesh else ()
+    found = map(reading.keys.as_written, findings_of(reading.mesh, REPOSITORY) if reading.mesh else ())
+    refused = _faults(reading)
+    return tuple(each for each in found if each not in refused)
 
 
 def _as_text(path: Path, reading: Reading) -> list[str]:
-    found = reading.faults or _findings(reading)
+    faults = _faults(reading)
+    found = faults or _findings(reading)
     lines = [f"{path}:{reading.source.line(each.place)}: {each}" for each in found]
-    if reading.mesh is None:
+    if reading.mesh is None or faults:
         return [*lines, counted(len(lines), "fault")]
     mesh = reading.mesh
     counts = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from meshcert.deploying.published_authorities import FallbackAuthorities, PublishedAuthorities
+from meshcert.deploying.stated_roots import StatedRoots
 from meshcert.errors import AccessDenied, NotReady
 from meshcert.publishing.declared_roots import DeclaredRoots
 
@@ -74,6 +75,13 @@ class Deployment:
         told: list[str] = []
         asked = FallbackAuthorities(self.sources.authorities, self.published_authorities, told.append)
         return replace(self, sources=replace(self.sources, authorities=asked), told=told)
+
+    def with_remote_roots(self, stated: Mapping[str, str]) -> Deployment:
+        """The same, which asks no CA of another region: a request states their roots."""
+        if not stated:
+            return self
+        known = FallbackAuthorities(StatedRoots(stated, self.roots), self.sources.authorities, lambda _: None)
+        return replace(self, sources=replace(self.sources, authorities=known))
 
     @property
     def published_authorities(self) -> PublishedAuthorities:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from meshcert.clock import Clock
     from meshcert.errors import AccessDenied
-    from meshcert.identity import IdentityTable
+    from meshcert.identity import Identity, IdentityTable
     from meshcert.issuing.existing_authority import SeenAuthority
 
 
@@ -80,7 +80,11 @@ def read_existing(properties: Mapping[str, Any]) -> WantedAuthority | None:
 
 
 def begins_with(
-    wanted: WantedAuthority, event: Mapping[str, Any], table: IdentityTable, was_published: Callable[[], bool]
+    wanted: WantedAuthority,
+    event: Mapping[str, Any],
+    table: IdentityTable,
+    was_published: Callable[[], bool],
+    had_of_acm: Callable[[Identity], bool],
 ) -> bool:
     """
     Whether a trust bundle's request has a hierarchy begin with a CA, or with ACM renewing under it.
@@ -91,21 +95,25 @@ def begins_with(
 
     Args:
         was_published: Whether the bundle that is asked for is current, or was before the current one.
+        had_of_acm: Whether ACM has had the CA sign what an identity served before.
     """
     old = event.get("OldResourceProperties", {})
     before = old.get("Existing") or {}
     is_same = before.get("Arn") == wanted.arn
     if is_same and (not wanted.for_acm or before.get("ForAcm") == "true"):
         return False
-    rows = (known_row(str(name), table) for name in old.get("Identities", ()))
+    names = dict.fromkeys(
+        str(name) for each in (old, event.get("ResourceProperties", {})) for name in each.get("Identities", ())
+    )
+    rows = [row for name in names if (row := known_row(name, table))]
     if any(
-        row
-        and row.root_certificate_authority_arn == wanted.arn
-        and (not wanted.for_acm or row.issuer is IssuerName.ACM)
+        row.root_certificate_authority_arn == wanted.arn and (not wanted.for_acm or row.issuer is IssuerName.ACM)
         for row in rows
     ):
         return False
-    return is_same or _have_one_root(before.get("Arn"), wanted.arn, event) or not was_published()
+    if is_same:
+        return not any(map(had_of_acm, rows))
+    return _have_one_root(before.get("Arn"), wanted.arn, event) or not was_published()
 
 
 def _have_one_root(before: str | None, now: str, event: Mapping[str, Any]) -> bool:

@@ -17,7 +17,8 @@ Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthori
 replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and
 ``CertificateAuthorityArn`` of each; for those of CAs that the mesh does not make, ``NamedLists`` has
 ``CertificateAuthorityArn`` of the one that signs and ``Locations``, its own list's first and its root's last.
-``Identities`` lists the identities whose certificates peers check against the bundle.
+``Identities`` lists the identities whose certificates peers check against the bundle. ``RemoteRoots`` has the
+root of each CA that is in another region, PEM, by its ARN (:mod:`meshcert.deploying.stated_roots`).
 
 Secret and bucket must be those that the mesh's and the resource's own names give. The names to issue are in the
 certificate that CloudFormation requested; ``Names`` is only compared with it. The CAs of a trust bundle must be those

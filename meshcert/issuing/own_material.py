@@ -63,14 +63,22 @@ class OwnMaterial:
         self._issuing.published(identity, reference)
 
     def _owner_of(self, certificate: str) -> str:
-        try:
-            (leaf,) = load_certificates(sole_block(certificate, CERTIFICATE))
-        except ValueError:
-            return ""
-        subject = leaf.subject
-        meshes = [each.value for each in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
-        names = [str(each.value) for each in subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
-        return names[0] if meshes == [self._issuing.mesh] and len(names) == 1 else ""
+        return owner_in(certificate, self._issuing.mesh)
+
+
+def owner_in(certificate: str, mesh: str) -> str:
+    """
+    The identity that a mesh has asked for a certificate for with a key of its own; empty if it has not.
+
+    ACM writes the first name alone into the subject.
+    """
+    try:
+        (leaf,) = load_certificates(sole_block(certificate, CERTIFICATE))
+    except ValueError:
+        return ""
+    meshes = [each.value for each in leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    names = [str(each.value) for each in leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
+    return names[0] if meshes == [mesh] and len(names) == 1 else ""
 
 
 def _encrypted(private_key: PrivateKey, passphrase: Passphrase) -> EncryptedPrivateKey:

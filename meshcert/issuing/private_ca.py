@@ -56,13 +56,16 @@ def authority_of(reference: str) -> str:
 
 def is_certificate_of(reference: str, authority_arn: str, serial_number: str) -> bool:
     """
-    True if Private CA names a CA's certificate with this serial number so: the number stands in the ARN, as hex.
+    True if Private CA names a CA's certificate with this serial number so: the number stands in the ARN.
+
+    AWS's examples have it as hex, and one as a decimal.
 
     Args:
-        serial_number: Lower-case hex; zeros before it count nothing.
+        serial_number: Hex; zeros before it count nothing.
     """
     authority, found, number = reference.partition(_CERTIFICATE)
-    return bool(found) and authority == authority_arn and number.lower().lstrip("0") == serial_number.lstrip("0")
+    written = {form.format(int(serial_number, 16)) for form in ("{:x}", "{:d}")}
+    return bool(found) and authority == authority_arn and number.lower().lstrip("0") in written
 
 
 class IssuedCertificates(Protocol):

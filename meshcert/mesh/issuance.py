@@ -13,7 +13,7 @@ from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import AUTHORITY_ARN
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
 from meshcert.material import LIST_LOCATION
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, FILE_NAME, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class ExistingAuthority(Part):
         ),
     ]
     """ARN of the CA that signs the certificates, of this account or shared with it by AWS RAM; of this region."""
-    root: str = Field(min_length=1, max_length=255, examples=["corporate-root.pem"])
+    root: Annotated[str, Field(pattern=FILE_NAME, max_length=255)] = Field(examples=["corporate-root.pem"])
     """PEM file with the root certificate that its chain ends in, from the repository's root: what peers trust."""
     lists: tuple[ListLocation, ...] = ()
     """With `revocation: crl`: lists of the CAs of its chain, its own first, its root's last; `s3://…` or `http://…`."""
@@ -100,6 +100,10 @@ class ExistingAuthority(Part):
     def account(self) -> str:
         """The account that owns it, twelve digits."""
         return self.arn.split(":")[4]
+
+
+class RemoteAuthority(ExistingAuthority):
+    """A CA of another region, as a cell sees it: it signs nothing there, and nobody asks it; the file has its root."""
 
 
 class SharedAuthority(Part):
@@ -115,7 +119,7 @@ class SharedAuthority(Part):
         ),
     ]
     """ARN of the CA that signs the certificates."""
-    root: str = Field(min_length=1, max_length=255, examples=["yelb-edge-root.pem"])
+    root: Annotated[str, Field(pattern=FILE_NAME, max_length=255)] = Field(examples=["yelb-edge-root.pem"])
     """PEM file with the root certificate, from the repository's root: what peers trust."""
     lists: tuple[ListLocation, ...] = ()
     """With `revocation: crl`: where its cell keeps the lists of the CAs of its chain, its own first."""
@@ -161,6 +165,11 @@ class Hierarchy(Part):
     def made(self) -> int:
         """How many CAs a deploy makes for it."""
         return 0 if self.existing else self.tiers or 0
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its CA is in another region than the cell whose part of a mesh this is."""
+        return isinstance(self.existing, RemoteAuthority)
 
     @property
     def signing_algorithm(self) -> str:

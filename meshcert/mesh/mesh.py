@@ -159,7 +159,12 @@ class Mesh(Part):
     @property
     def cluster_name(self) -> str:
         """Name of the ECS cluster that its own services run in, whoever made it."""
-        return self.cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
+        return self._cluster_name_of("")
+
+    def _cluster_name_of(self, cell: str) -> str:
+        """That of a cell's own services; of a mesh without cells, its own."""
+        cluster = (self.cells[cell].cluster if cell in self.cells else None) or self.cluster
+        return cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
 
     @property
     def fetches_parameters(self) -> bool:
@@ -183,7 +188,7 @@ class Mesh(Part):
         for name, service in self.services.items():
             attached = service.attached
             if not service.is_job:
-                cluster = attached.cluster_name if attached else self.cluster_name
+                cluster = attached.cluster_name if attached else self._cluster_name_of(service.cell)
                 places[name] = f"{cluster}/{attached.service if attached else name}"
         return places
 
@@ -264,8 +269,9 @@ class Mesh(Part):
 
     def shared_namespace_of(self, cell: str) -> str:
         """ARN of the namespace of a cell's services if the file names it so, the cell's or the mesh's; else empty."""
-        place, whole = self.cells[cell], self.about.namespace_id
-        return place.namespace_id or (whole if ":" in whole and self.namespace_of(cell) == self.namespace else "")
+        whole = self.about.namespace_id if self.namespace_of(cell) == self.namespace else ""
+        named = self.cells[cell].namespace_id or whole
+        return named if ":" in named else ""
 
     def runner_of(self, virtual_node: str) -> str:
         """The service that runs a virtual node; empty if none does."""

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
+from meshcert.mesh.applications.fetched_secrets import KMS_KEY
 from meshcert.mesh.part import Part
-from meshcert.mesh.services import Logs
+from meshcert.mesh.services import Cluster, Logs
 
 ADDRESSES = "10.0.0.0/16"
 """The address range of a network of the mesh's own, unless the file says another."""
@@ -90,15 +91,25 @@ class Cell(Part):
     namespace_id: Annotated[
         str,
         Field(
-            pattern=f"^({NAMESPACE_ARN})?$",
+            pattern=f"^({NAMESPACE_ID}|{NAMESPACE_ARN})?$",
             examples=["arn:aws:servicediscovery:eu-west-1:111122223333:namespace/ns-0123456789abcdef"],
         ),
     ] = ""
-    """ARN of a namespace of yours of that name, which its owner shares with this account by RAM; left out: made."""
+    """Namespace of yours of that name: its id, or its ARN if its owner shares it by RAM; left out: made."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     network: Network | None = None
     """The VPC of its services, with addresses that no cell has that it calls. Left out: that of the mesh."""
+    secrets_key: Annotated[
+        str,
+        Field(
+            pattern=f"^({KMS_KEY.pattern})?$",
+            examples=["arn:aws:kms:eu-west-1:222233334444:key/01234567-89ab-cdef-0123-456789abcdef"],
+        ),
+    ] = ""
+    """ARN of a KMS key of yours, of its account and region, that encrypts its secrets; left out: made."""
+    cluster: Cluster | None = None
+    """The ECS cluster its services run in. Left out: as in the mesh, each cell with one of its own account."""
     logs: Logs | None = None
     """Where its tasks' containers write. Left out: as in the mesh, each cell with groups of its own account."""
     discovery: CellDiscovery = CellDiscovery.DNS

@@ -25,6 +25,10 @@ Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Years = Annotated[int, Strict(), Field(ge=1, le=100)]
 
 
+FILE_NAME = r"^[^\x00-\x1f\x7f]+$"
+"""The path of a file of the repository: one line, not the file's content."""
+
+
 def _in_seconds(value: Any) -> Any:
     """App Mesh's Duration, ``{unit: s | ms, value: 2}``, as seconds; anything else as it is."""
     if not isinstance(value, dict) or set(value) != {"unit", "value"} or value["unit"] not in ("s", "ms"):

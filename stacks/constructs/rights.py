@@ -58,7 +58,7 @@ class MeshRights:
     def of(cls, mesh: Mesh) -> MeshRights:
         """For the parts of a mesh and the CAs that sign for it."""
         hierarchies = mesh.hierarchies.values()
-        existing = tuple(each.existing.arn for each in hierarchies if each.existing)
+        existing = tuple(each.existing.arn for each in hierarchies if each.existing and not each.is_remote)
         return cls(mesh.name, existing, any(each.made for each in hierarchies), mesh.namespace_owner)
 
     @property

@@ -1,4 +1,4 @@
-"""One mesh in a VPC of 172.16/12, a namespace, behind a load balancer, under CAs and a key that were there before."""
+"""One mesh in a VPC, a namespace and a cluster, behind a load balancer, under CAs and a key that were there before."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ APPLICATION = ROOT / "examples" / "color" / "application.yaml"
 BATCH = "batch"
 """An identity that no service presents."""
 LOGS = "/home/tasks"
+CLUSTER = "home"
 IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
 
 
@@ -74,8 +75,8 @@ def serves_newest(mesh: RunningMesh, name: str) -> bool:
 
 def require_application_as_before(mesh: RunningMesh, token: str) -> None:
     """What the example says of the teller's container and of its service is what runs."""
-    ecs, cluster = mesh.client("ecs"), naming.cluster(mesh.name)
-    (service,) = ecs.describe_services(cluster=cluster, services=[TELLER], include=["TAGS"])["services"]
+    ecs = mesh.client("ecs")
+    (service,) = ecs.describe_services(cluster=CLUSTER, services=[TELLER], include=["TAGS"])["services"]
     task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
     (application,) = (each for each in task["containerDefinitions"] if "secrets" in each)
     assert application["secrets"] == [{"name": "API_TOKEN", "valueFrom": token}]
@@ -84,8 +85,18 @@ def require_application_as_before(mesh: RunningMesh, token: str) -> None:
     assert {"key": "team", "value": "colors"} in service["tags"]
 
 
-def require_lines_at_home(aws: LocalAws) -> None:
-    """Tasks write to the group that was there, and no other was made for them."""
+def tasks_at_home(aws: LocalAws) -> dict[str, Any]:
+    """A cluster and a log group for tasks, as the mesh file names them."""
+    aws.client("logs").create_log_group(logGroupName=LOGS)
+    cluster = aws.client("ecs").create_cluster(clusterName=CLUSTER)["cluster"]["clusterArn"]
+    return {"logs": {"existing": LOGS}, "cluster": {"existing": cluster}}
+
+
+def require_tasks_at_home(aws: LocalAws) -> None:
+    """Services run in the cluster and write to the group that were there, and no other was made for them."""
+    ecs = aws.client("ecs")
+    assert [arn.rpartition("/")[2] for arn in ecs.list_clusters()["clusterArns"]] == [CLUSTER]
+    assert {arn.rpartition("/")[2] for arn in ecs.list_services(cluster=CLUSTER)["serviceArns"]} == set(SERVICES)
     logs, made = aws.client("logs"), naming.tasks_log_group("color")
     streams = logs.describe_log_streams(logGroupName=LOGS)["logStreams"]
     assert {each["logStreamName"].rpartition("/")[0] for each in streams} >= {f"{name}/envoy" for name in SERVICES}
@@ -107,7 +118,6 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         for name, value in aws.environment().items():
             monkeypatch.setenv(name, value)
         home = make_home(aws, "mtls.svc.cluster.local")
-        aws.client("logs").create_log_group(logGroupName=LOGS)
         cas = {
             GATEWAY: make_root_ca(aws, "SHORT_LIVED_CERTIFICATE"),
             TELLER: make_issuing_ca(aws),
@@ -116,7 +126,7 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         values = yaml.safe_load(APPLICATION.read_text())
         token = aws.client("secretsmanager").create_secret(Name="color/token", SecretString="not told")["ARN"]
         values["services"][TELLER]["application"]["secrets"]["API_TOKEN"] = token
-        values["network"], values["logs"] = home.network(), {"existing": LOGS}
+        values |= {"network": home.network(), **tasks_at_home(aws)}
         key = aws.client("kms").create_key()["KeyMetadata"]
         values["mesh"] |= {"secrets_key": key["Arn"], "namespace_id": home.namespace}
         edge = make_edge(aws, home, 8443)
@@ -127,7 +137,7 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         assert verify_aws.main(["--before", "--mesh", str(file)]) == 0
         build(App(outdir=str(tmp_path / "assembly"), context=CONTEXT | AS_THE_CLI_SAYS | app_context(file))).synth()
         aws.deploy(tmp_path / "assembly")
-        mesh = RunningMesh(aws, "color", aws.resolve)
+        mesh = RunningMesh(aws, "color", aws.resolve, places={name: f"{CLUSTER}/{name}" for name in SERVICES})
         mesh.wait_until_steady(SERVICES)
         act_on(mesh, IN_HASTE)
         gateway = Gateway(aws.resolve(edge.address), 8443, DNS[GATEWAY], mesh.trust_bundle(GATEWAY))
@@ -147,7 +157,7 @@ def test_a_mesh_at_home_is_deployed_and_renewed(tmp_path: Path, monkeypatch: pyt
         permitted = aws.client("acm-pca").list_permissions(CertificateAuthorityArn=cas[TELLER].arn)["Permissions"]
         ranges = mesh.client("ec2").describe_vpcs()["Vpcs"]
         require_application_as_before(mesh, token)
-        require_lines_at_home(aws)
+        require_tasks_at_home(aws)
         secrets = mesh.client("secretsmanager")
         under_it = {secrets.describe_secret(SecretId=naming.identity_secret("color", name))["KmsKeyId"] for name in cas}
         issued = aws.control("GET", "/_local/acm-pca/issued")

@@ -265,6 +265,17 @@ def test_the_construct_joins_a_job_that_ends_with_its_application(tmp_path: Path
     assert {"Name": "MESHCERT_AWAITS_STOP", "Value": "true"} in containers["envoy"]["Environment"]
 
 
+@pytest.mark.parametrize("mode", [ecs.NetworkMode.BRIDGE, ecs.NetworkMode.HOST])
+def test_the_construct_refuses_tasks_that_share_an_address(mode: ecs.NetworkMode, tmp_path: Path) -> None:
+    """Cloud Map could not tell them apart."""
+    task = ecs.Ec2TaskDefinition(Stack(App(outdir=str(tmp_path)), "own"), "Task", network_mode=mode)
+    image = ecs.ContainerImage.from_registry("orders")
+    application = task.add_container("app", image=image, memory_reservation_mib=1)
+
+    with pytest.raises(MeshInvalid, match="share an address"):
+        EnvoySidecar(task, "Sidecar", task=task, mesh=str(FILE), service="orders", application=application)
+
+
 def test_without_a_mesh_the_app_is_as_it_was(own: Template, tmp_path: Path) -> None:
     """The sidecar adds to roles, task definition and service, and replaces no resource."""
     before = _own(tmp_path, "")

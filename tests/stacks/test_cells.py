@@ -12,7 +12,7 @@ from aws_cdk.assertions import Template
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.mesh.cells.slices import RemoteCallers, in_cell
+from meshcert.mesh.cells.slices import RemoteCallers, Sharing, in_cell, sharing, using_cells
 from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST
 from meshcert.publishing.declared_bundles import listed_elsewhere, read_bundles
 from stacks.cells import add_cell
@@ -24,10 +24,12 @@ from tests.meshcert.mesh.cells.yelb import (
     AUTHORITIES,
     BACKEND,
     DEPLOYED,
+    FAR,
     FRONTEND,
     IN_ONE_NAMESPACE,
     LIST,
     LISTED,
+    OVER_A_REGION,
     SHARED,
     SHARED_NAMESPACE,
     mesh,
@@ -300,6 +302,30 @@ def test_services_are_made_in_a_namespace_that_another_account_shares(folder: Pa
     ]
     names = {"servicediscovery:NamespaceName": "yelb.internal", "servicediscovery:ServiceName": ["appserver"]}
     assert right["Condition"] == {"StringEquals": names}
+
+
+def test_of_a_ca_of_another_region_a_cell_has_the_root_and_nothing_else(folder: Path) -> None:
+    """It stands in the request for the trust bundle; no right, no share and no question is about that CA."""
+    arn = AUTHORITIES["inner"].replace("eu-west-1", FAR).replace(SHARED, BACKEND)
+    far = ("hierarchies.far.authority", {"arn": arn, "root": "inner.pem"})
+    file = folder / "far.yaml"
+    file.write_bytes(text(*OVER_A_REGION, *DEPLOYED, far))
+
+    found = _synthesised(folder, file, "far")
+
+    there, shared = found["yelb-backend-identities"], found["yelb-shared-pki"]
+    (bundle,) = (each for each in resources(there, "Custom::MeshcertTrustBundle") if each["Hierarchy"] == "inner")
+    assert bundle["RootCertificateAuthorityArn"] == AUTHORITIES["inner"]
+    assert bundle["RemoteRoots"] == {AUTHORITIES["inner"]: (folder / "inner.pem").read_text().strip() + "\n"}
+    assert "Existing" not in bundle
+    assert [each for each in statements(there, "AWS::IAM::Policy") if AUTHORITIES["inner"] in str(each)] == []
+    readers = {each["Name"]: each["Principals"] for each in resources(shared, "AWS::RAM::ResourceShare")}
+    assert {account for accounts in readers.values() for account in accounts} == {FRONTEND}
+    mesh = load_mesh(file)
+    assert sharing(mesh, "backend") == {"far": Sharing((), ())}
+    assert using_cells(mesh, "backend") == ("frontend",)
+    assert resources(found["yelb-backend-pki"], "AWS::RAM::ResourceShare") == []
+    assert "farSharedCa" in found["yelb-backend-pki"].template["Outputs"]
 
 
 def test_a_call_from_another_cell_is_let_in_by_its_network(stacks: Stacks) -> None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.cli.costs.offline import offline_plan
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
-from meshcert.mesh.existing import roots_in_files
+from meshcert.mesh.cells.slices import in_cell
+from meshcert.mesh.existing import doubtful_roots, roots_in_files
 from meshcert.publishing.declared_roots import root_digest
+from tests.meshcert.mesh.cells.yelb import AUTHORITIES, DEPLOYED
+from tests.meshcert.mesh.cells.yelb import mesh as yelb
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise
 
@@ -23,6 +32,19 @@ if TYPE_CHECKING:
 SHARED = "arn:aws:acm-pca:us-west-1:999988887777:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
 OURS = "arn:aws:acm-pca:us-west-1:111122223333:certificate-authority/11111111-89ab-cdef-0123-456789abcdef"
 ROOT = Hierarchy()
+KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----\n"
+
+
+def _signed_by_another() -> str:
+    """A CA's certificate that has the names of a root, with which another key signed it."""
+    own, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")]), dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder(name, name, own.public_key(), 1, now, now + dt.timedelta(days=1))
+    made = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return made.sign(other, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+SIGNED_BY_ANOTHER = _signed_by_another()
 
 
 def existing(arn: str, key: str, **more: Any) -> dict[str, Any]:
@@ -121,8 +143,11 @@ def test_a_plan_prices_no_ca_of_yours(tmp_path: Path) -> None:
         ("nothing", "holds no certificate"),
         (ROOT.root_pem * 2, "holds 2 certificates"),
         (Hierarchy(tiers=2).issuing_pem, "is no root CA's"),
+        (SIGNED_BY_ANOTHER, "is not signed with its own key"),
+        (ROOT.root_pem + KEY, "holds a private key"),
+        (KEY, "holds a private key"),
     ],
-    ids=["no file", "no certificate", "two", "an issuing CA's"],
+    ids=["no file", "no certificate", "two", "an issuing CA's", "another's signature", "with a key", "a key alone"],
 )
 def test_a_file_without_the_root_is_told_with_the_command_that_makes_it(
     tmp_path: Path, text: str | None, words: str
@@ -136,3 +161,35 @@ def test_a_file_without_the_root_is_told_with_the_command_that_makes_it(
     with pytest.raises(MeshInvalid, match=words) as told:
         roots_in_files(mesh, tmp_path)
     assert "aws acm-pca get-certificate-authority-certificate" in str(told.value)
+    assert "MHcC" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "words"),
+    [(-20, -1, "holds a root certificate that ended on "), (1, 20, "holds a root certificate that begins on ")],
+)
+def test_a_root_that_is_not_valid_today_is_a_finding_and_deploys_go_on(
+    tmp_path: Path, begins: int, ends: int, words: str
+) -> None:
+    """The CA's chain may end in one that was reissued on the same key, which is the same root."""
+    mesh, now = load_mesh(written(tmp_path)), dt.datetime.now(dt.UTC)
+    dates = (now + dt.timedelta(days=days) for days in (begins, ends))
+    (tmp_path / "root.pem").write_text(Hierarchy(not_before=next(dates), not_after=next(dates)).root_pem)
+
+    found = list(doubtful_roots(mesh, tmp_path, now))
+
+    assert [each.place for each in found] == [f"hierarchies.{name}.existing.root" for name in mesh.hierarchies]
+    assert all(words in each.problem for each in found)
+    assert len(roots_in_files(mesh, tmp_path)) == len(found)
+
+
+def test_the_root_of_another_cells_ca_is_told_where_the_file_names_it(tmp_path: Path) -> None:
+    """By check, before anything is synthesised, and by the deploy of the cell that trusts it."""
+    mesh = yelb(*DEPLOYED)
+
+    found = list(doubtful_roots(mesh, tmp_path, dt.datetime.now(dt.UTC)))
+
+    assert [each.place for each in found] == [f"hierarchies.{name}.authority.root" for name in AUTHORITIES]
+    with pytest.raises(MeshInvalid, match=r"hierarchies\.edge\.authority\.root: edge\.pem cannot be read"):
+        roots_in_files(in_cell(mesh, "frontend"), tmp_path)
+    assert roots_in_files(in_cell(mesh, "shared"), tmp_path) == {}

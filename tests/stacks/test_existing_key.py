@@ -9,7 +9,7 @@ import pytest
 
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise
-from tools.refused_moves import Made
+from tools.moves.made import Made
 
 if TYPE_CHECKING:
     from tests.stacks.synthesis import Templates

@@ -10,10 +10,13 @@ import pytest
 from local.aws.log_patterns import compile_pattern
 from meshcert.envoy.access_log import REFUSED_EVENT
 from meshcert.mesh import read_mesh, sidecar
+from meshcert.mesh.stacks.shards import LOGS_OF_BEFORE
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.meshcert.mesh.test_applications import SECRET
 from tests.stacks.synthesis import synthesise
-from tools.refused_moves import Made, refused_moves
+from tools.deployed_stacks import written_logs
+from tools.moves.made import Made
+from tools.moves.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,6 +133,35 @@ def test_no_shard_imports_what_goes_with_the_next_deploy(tmp_path: Path) -> None
     assert "ImportValue" in shard
     assert "ExportsOutputFnGetAttLogs" not in shard
     assert "ExportsOutputRefLogs" not in shard
+
+
+def test_tasks_of_shards_write_to_another_group_of_yours_until_they_go(tmp_path: Path) -> None:
+    """The role that starts them is updated first: ``make deploy`` tells it where they still write, and nothing else."""
+    shards = ("shards", {"one": ["colorteller"]})
+    before = synthesised(tmp_path / "before", {"existing": NAME}, shards)
+    after = synthesised(tmp_path / "after", {"existing": "/other"}, shards)
+    file = str(tmp_path / "after" / "mesh.yaml")
+
+    def written(logs: dict[str, Any], deployed: Templates) -> set[str]:
+        mesh = read_mesh(changed(("logs", logs), shards)).mesh
+        assert mesh
+        return written_logs({name: deployed.by_stack[name] for name in ("services", "services-one")}, mesh)
+
+    assert written({"existing": "/other"}, before) == written({}, before) == {NAME}
+    assert written({"existing": ARN}, before) == written({"existing": "/other"}, after) == set()
+    assert written({"existing": NAME}, synthesised(tmp_path / "made", {}, shards)) == set()
+    between = synthesise(tmp_path / "between", mesh=file, **{LOGS_OF_BEFORE: NAME})
+    had, has, will = (
+        {
+            each.logical_id: each.properties
+            for each in templates.resources("AWS::IAM::Policy")
+            if each.stack == "services"
+        }
+        for templates in (before, between, after)
+    )
+    (kept,) = has.keys() - will.keys()
+    assert has[kept] == had[kept]
+    assert between.by_stack["services-one"] == after.by_stack["services-one"]
 
 
 def test_groups_of_services_stay_likewise(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ def test_what_may_be_issued_is_what_the_mesh_file_declares(spiffe: Templates, id
 
     assert (terms.names, terms.life, terms.key_algorithm) == (declared.names, declared.life, declared.key_algorithm)
     assert terms.authority_arn.startswith("arn of ")
+    # By this, a renewal knows whether a deploy moves the identity to another CA meanwhile.
+    assert published["CertificateAuthorityArns"][0] in parameter["Value"]["Fn::Join"][1]
     assert published["Terms"] == parameter["Value"]
     assert "CertificateArn" not in published
 

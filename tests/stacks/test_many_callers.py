@@ -15,7 +15,8 @@ from meshcert.mesh.edges import callers
 from meshcert.mesh.stacks.shards import SHARDED
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise
-from tools.refused_moves import Made, refused_moves
+from tools.moves.made import Made
+from tools.moves.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from pathlib import Path

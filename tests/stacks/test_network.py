@@ -130,7 +130,7 @@ def test_a_network_of_its_own_has_the_addresses_and_the_ways_out_that_the_file_s
 
     (vpc,) = found.resources("AWS::EC2::VPC")
     assert vpc.properties["CidrBlock"] == addresses
-    # Where tools.refused_moves looks for what was made.
+    # Where tools.moves.refused_moves looks for what was made.
     made = found.resources("AWS::EC2::VPC", "AWS::ServiceDiscovery::PrivateDnsNamespace")
     assert [each.stack for each in made] == ["services"] * 2
     assert {"colorgatewayRootCa", "colortellerRootCa"} <= found.by_stack["pki"]["Outputs"].keys()

@@ -20,7 +20,7 @@ from stacks.constructs.service_groups import ServiceGroups
 from stacks.shards import scope_of_part
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import CONTEXT, Templates, assemble, synthesise
-from tools.refused_moves import Made
+from tools.moves.made import Made
 
 if TYPE_CHECKING:
     from pathlib import Path

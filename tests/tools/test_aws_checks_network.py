@@ -87,6 +87,7 @@ NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local",
         (replace(NAMED, vpcs=None, owner="1"), YES, ("a.local", "of account 1")),
         (replace(NAMED, kind="", owner="1"), NO, ("account 1 does not share it", "Have 1 share it: aws ram create")),
         (replace(NAMED, owner="1", taken=("b", "c")), NO, ("services b, c in it", "Rename them")),
+        (replace(NAMED, owner="1", unowned=("b",)), OPEN, ("does not say who made services b", "rename them")),
     ],
     ids=[
         "as it should be",
@@ -98,6 +99,7 @@ NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local",
         "shared",
         "not shared",
         "names that are taken",
+        "names of whoever it may be",
     ],
 )
 def test_a_namespace_has_the_names_that_callers_ask_for(

@@ -25,7 +25,7 @@ from tests.meshcert.mesh.cells.yelb import (
     reading,
     text,
 )
-from tests.tools.test_refused_moves import NAMESPACE, VPC, made
+from tests.tools.moves.test_refused_moves import NAMESPACE, VPC, made
 from tools import deploy_cell, verify_aws
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_one_cell_is_deployed_and_the_next_step_told(
 
     first, *told = capfd.readouterr().out.splitlines()
     assert (code, first) == (0, f"eu-west-1 deploy yelb-shared/* -c mesh={file} --verbose")
-    assert told[0].startswith("The CAs of cell shared are shared.")
+    assert told[0].startswith("Other cells use the CAs of cell shared.")
     assert load_mesh(file).cells["shared"].account == SHARED
 
 
@@ -199,7 +199,7 @@ class AtHome:
         self.subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="172.16.1.0/24")["Subnet"]
         self.region = aws.region
 
-    def deployed(self, **network: Any) -> bool:
+    def deployed(self, *changes: tuple[str, object], **network: Any) -> bool:
         """Whether the CDK CLI was called for a cell of the file with that network."""
         subnets = {self.subnet["AvailabilityZone"]: self.subnet["SubnetId"]}
         existing = {"vpc": self.vpc, "cidrs": ["172.16.0.0/16"], "subnets": subnets, **network}
@@ -211,6 +211,7 @@ class AtHome:
                     for name, arn in self.authorities.items()
                 ),
                 ("cells.backend.network", {"existing": existing}),
+                *changes,
             )
         )
         mark = self.folder / "deployed"
@@ -243,6 +244,16 @@ def test_a_cell_is_asked_about_as_any_mesh_before_it_is_deployed(
     home.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=home.vpc)
     (table,) = home.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [home.vpc]}])["RouteTables"]
     home.ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    key = f"arn:aws:kms:{aws.region}:{BACKEND}:key/01234567-89ab-cdef-0123-456789abcdef"
+    yours = (
+        ("cells.backend.cluster", {"existing": "shop"}),
+        ("cells.backend.secrets_key", key),
+        ("cells.backend.namespace_id", "ns-0123456789abcdef"),
+    )
+    assert not home.deployed(*yours, public_addresses=True)
+    told = capfd.readouterr().err
+    for remedy in ("Name a cluster of this account and region", "mesh.secrets_key", "ns-0123456789abcdef"):
+        assert remedy in told
     assert home.deployed(public_addresses=True), capfd.readouterr()
     cloudformation = aws.client("cloudformation", account=BACKEND)
     vpc = {"Type": VPC, "Properties": {"CidrBlock": "10.0.0.0/16"}}

@@ -140,19 +140,37 @@ def _finding(check: str, verdict: Verdict, subject: str = "a", seen: str = "") -
     [
         (Assumed("ECS", "x", ("one",)), [("one", CONFIRMED)], (), CONFIRMED),
         (Assumed("ECS", "x", ("one", "two")), [("one", CONFIRMED), ("two", CONTRADICTED)], (), CONTRADICTED),
+        (Assumed("ECS", "x", ("one", "two")), [("one", CONTRADICTED)], (), CONTRADICTED),
         (Assumed("ECS", "x", ("one",), ("deploy",)), [("one", CONTRADICTED)], ("deploy",), CONTRADICTED),
         (Assumed("ECS", "x", ("one", "two")), [("one", CONFIRMED), ("two", UNDECIDED)], (), UNDECIDED),
+        (Assumed("ECS", "x", ("one", "two"), ("deploy",)), [("one", CONFIRMED)], ("deploy",), NOT_TRIED),
         (Assumed("ECS", "x", (), ("deploy",)), [], ("deploy",), CONFIRMED),
         (Assumed("ECS", "x", (), ("deploy", "renewal")), [], ("deploy",), UNDECIDED),
-        (Assumed("ECS", "x", ("one",)), [("other", CONFIRMED)], ("deploy",), NOT_TRIED),
+        (Assumed("ECS", "x", ("one",), ("deploy",)), [("other", CONFIRMED)], ("deploy",), NOT_TRIED),
         (Assumed("ECS", "x"), [("one", CONFIRMED)], ("deploy",), NOT_TRIED),
+        (Assumed("ACM", "x", ("one",)), [("one", CONFIRMED)], (), NOT_TRIED),
+        (Assumed("Private CA", "x", ("one",)), [("one", CONFIRMED)], (), CONFIRMED),
     ],
 )
 def test_an_assumption_has_the_verdict_of_what_tells_it(
     assumed: Assumed, findings: list[tuple[str, Verdict]], done: tuple[str, ...], verdict: str
 ) -> None:
-    """One contradiction is enough; confirmed is what every check and every step has confirmed."""
-    assert told(assumed, [_finding(*each) for each in findings], done) == verdict
+    """
+    One contradiction is enough; confirmed is what every check and every step has confirmed.
+
+    What a check had nothing to look at for has not been tried, whatever the line's others say.
+    """
+    assert told(assumed, [_finding(*each) for each in findings], done, {"a": "acm-pca"}) == verdict
+
+
+def test_an_issuer_is_judged_by_its_own_certificates() -> None:
+    """In a mesh of both, a chain from Private CA says nothing of ACM's; a metric of the account is anybody's."""
+    assumed, issuers = Assumed("ACM", "x", ("chain",)), {"mine": "acm-pca", "acms": "acm"}
+    mine, acms = _finding("chain", CONTRADICTED, "mine"), _finding("chain", CONFIRMED, "acms")
+
+    assert told(assumed, [mine, acms], (), issuers) == CONFIRMED
+    assert told(assumed, [mine], (), issuers) == NOT_TRIED
+    assert told(assumed, [_finding("chain", CONFIRMED, "rule")], (), issuers) == CONFIRMED
 
 
 def test_a_later_look_counts_unless_it_cannot_tell() -> None:

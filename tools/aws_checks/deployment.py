@@ -9,8 +9,10 @@ from meshcert import naming
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
 from meshcert.material import ListSource, TrustBundle, join_certificates, split_certificates
+from meshcert.mesh.existing import roots_in_files
 from meshcert.mesh.stacks.shards import SHARDED, stacks_of
 from meshcert.publishing.publication import version_labelled
+from stacks.bundling import ROOT
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -237,7 +239,10 @@ class Deployment:
         return [self.authority(hierarchy, role) for role in roles]
 
     def root_certificate(self, hierarchy: str) -> str:
-        """The certificate of a hierarchy's root CA, PEM; the end of its chain, if the CA is yours."""
+        """The certificate of a hierarchy's root CA, PEM: the end of its chain, or of another region's, the file's."""
+        named = self.mesh.hierarchies[hierarchy]
+        if named.is_remote and named.existing:
+            return roots_in_files(self.mesh.part(hierarchies={hierarchy: named}), ROOT)[named.existing.arn]
         return self._complete_chain(self.authority(hierarchy, "root")["Arn"])[-1]
 
     def chain(self, authority: str) -> list[str]:

@@ -66,7 +66,7 @@ class RootSeen(NamedTuple):
 
 
 def _yours(deployment: Deployment) -> Iterable[str]:
-    return [name for name, hierarchy in deployment.mesh.hierarchies.items() if hierarchy.existing]
+    return [name for name, each in deployment.mesh.hierarchies.items() if each.existing and not each.is_remote]
 
 
 def _wanted(deployment: Deployment, hierarchy: str) -> WantedAuthority:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import AccessDenied
-from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,7 @@ class NamespaceSeen:
         vpcs: Those that they resolve in; None if these credentials may not ask, as another account's may not.
         owner: The account that shares it; empty if it is this one's.
         taken: The mesh's names that services of other accounts have in it, sorted.
+        unowned: Those of services of which AWS does not say whose they are, sorted.
     """
 
     declared: str
@@ -40,6 +41,7 @@ class NamespaceSeen:
     vpcs: frozenset[str] | None = None
     owner: str = ""
     taken: tuple[str, ...] = ()
+    unowned: tuple[str, ...] = ()
 
 
 _SHARING = "aws ram create-resource-share, as docs/accounts.md has it"
@@ -69,12 +71,16 @@ def _namespace(deployment: Deployment, namespace: str) -> NamespaceSeen:
         deployment.mesh.network.existing.vpc if deployment.mesh.network.existing else "",
         _vpcs_of(deployment, zone) if zone and not is_shared else None,
         owner if is_shared else "",
-        _taken(deployment, namespace) if is_shared else (),
+        *(_taken(deployment, namespace) if is_shared else ()),
     )
 
 
-def _taken(deployment: Deployment, namespace: str) -> tuple[str, ...]:
-    """The mesh's names that services of other accounts have in a namespace; none if these credentials may not ask."""
+def _taken(deployment: Deployment, namespace: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    The mesh's names that services of other accounts have in a namespace, then those of services of whoever it may be.
+
+    None if these credentials may not ask.
+    """
     mesh = deployment.mesh
     own = {
         mesh.cloud_map_name(name)
@@ -85,9 +91,10 @@ def _taken(deployment: Deployment, namespace: str) -> tuple[str, ...]:
     try:
         answer = deployment.account.read("servicediscovery:ListServices", Filters=only)
     except AccessDenied:
-        return ()
-    others = (each for each in answer["Services"] if each.get("CreatedByAccount") != deployment.account_id)
-    return tuple(sorted({each["Name"] for each in others} & own))
+        return (), ()
+    owners = [(each["Name"], each.get("CreatedByAccount")) for each in answer["Services"] if each["Name"] in own]
+    taken = {name for name, owner in owners if owner not in {None, deployment.account_id}}
+    return tuple(sorted(taken)), tuple(sorted({name for name, owner in owners if owner is None} - taken))
 
 
 def _vpcs_of(deployment: Deployment, zone: str) -> frozenset[str] | None:
@@ -112,6 +119,11 @@ def judge_namespace(seen: NamespaceSeen) -> Judgement:
     if seen.taken:
         remedy = f"Rename them in the mesh file, or have {seen.owner} or their owner delete those services"
         return contradicted(f"{text}; other accounts have services {', '.join(seen.taken)} in it", remedy)
+    if seen.unowned:
+        return undecided(
+            f"{text}; AWS does not say who made services {', '.join(seen.unowned)} in it",
+            "Unless this mesh made them, rename them in the mesh file: callers would meet others' tasks",
+        )
     if seen.vpcs is not None and seen.vpc and seen.vpc not in seen.vpcs:
         where = ", ".join(sorted(seen.vpcs)) or "no VPC"
         remedy = f"Name a namespace of {seen.vpc}, or have its hosted zone's owner associate it with that VPC"

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tools.aws_checks.deployment import ACM, PRIVATE_CA
 from tools.aws_checks.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from tools.aws_checks.verdicts import Finding
 
 NOT_TRIED = "not tried"
+_ISSUERS = {"ACM": ACM, "Private CA": PRIVATE_CA}
+"""Parts of AWS that only a certificate of their own tells about."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,8 @@ ASSUMED = (
         ("renewal-rule", "schedule"),
         ("renewal",),
     ),
-    Assumed(
-        "IAM",
-        "how tag conditions are evaluated for `acm:ExportCertificate`, `acm:ListTagsForCertificate` and "
-        "`acm-pca:RevokeCertificate`",
-        ("rights-tagged",),
-    ),
+    Assumed("ACM", "how IAM evaluates tag conditions for `acm:ExportCertificate`", ("rights-tagged",)),
+    Assumed("IAM", "how tag conditions are evaluated for `acm:ListTagsForCertificate` and `acm-pca:RevokeCertificate`"),
     Assumed(
         "IAM",
         "`ecs:cluster` for `ecs:ListTasks`, and `dynamodb:LeadingKeys`",
@@ -157,6 +156,7 @@ ASSUMED = (
         "GetCertificate's chain begins with the issuing CA and ends with the root, which is in it",
         ("certificate-chain",),
     ),
+    Assumed("Private CA", "a certificate's ARN ends with its serial number"),
     Assumed(
         "Private CA",
         "what is refused is refused with `ValidationException` (path length, seven days, the CA's end) or "
@@ -176,20 +176,30 @@ ASSUMED = (
 """In the order of the report."""
 
 
-def told(assumed: Assumed, findings: Collection[Finding], done: Collection[str]) -> str:
+def told(assumed: Assumed, findings: Collection[Finding], done: Collection[str], issuers: Mapping[str, str]) -> str:
     """
-    What a trial says of an assumption: a verdict, or :data:`NOT_TRIED`.
+    What a trial says of an assumption: a verdict, or :data:`NOT_TRIED`, also if only one of its checks found nothing.
 
     Args:
         findings: Those of the checks.
         done: Names of the trial's steps that have succeeded.
+        issuers: The issuer of each identity of the trial's mesh.
     """
-    of_checks = {finding.verdict for finding in findings if finding.check in assumed.checks}
-    if Verdict.CONTRADICTED in of_checks:
-        return Verdict.CONTRADICTED
-    if not of_checks and not assumed.steps:
+    issuer = _ISSUERS.get(assumed.about)
+    if issuer and issuer not in issuers.values():
         return NOT_TRIED
-    missing = Verdict.UNDECIDED in of_checks or not set(assumed.steps) <= set(done)
+    about = [
+        finding
+        for finding in findings
+        if finding.check in assumed.checks and issuer in (None, issuers.get(finding.subject, issuer))
+    ]
+    verdicts = {finding.verdict for finding in about}
+    if Verdict.CONTRADICTED in verdicts:
+        return Verdict.CONTRADICTED
+    looked = {finding.check for finding in about}
+    if looked != set(assumed.checks) or not (assumed.checks or assumed.steps):
+        return NOT_TRIED
+    missing = Verdict.UNDECIDED in verdicts or not set(assumed.steps) <= set(done)
     return Verdict.UNDECIDED if missing else Verdict.CONFIRMED
 
 

@@ -96,7 +96,7 @@ def declared_usage(mesh: Mesh) -> BilledParts:
     publishes, deployed = mesh.about.published_bundle is not None, _deployed(mesh)
     issuers = [{identity.issuer for identity in part.identities.values()} for part in deployed]
     return BilledParts(
-        keys=len(deployed) * (2 - bool(mesh.about.secrets_key)),
+        keys=sum(2 - bool(part.about.secrets_key) for part in deployed),
         authorities=sum(hierarchy.made for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
         issued=declared_issuing(mesh),
@@ -144,7 +144,7 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
         *_ways_out(deployed),
         Line("load balancers", f"{len(made)}", len(made) * BALANCER_HOUR * HOURS),
         Line("Cloud Map's hosted zones", f"{len(deployed)}", len(deployed) * ZONE),
-        *_insights(mesh),
+        *_insights(deployed),
     )
 
 
@@ -169,8 +169,8 @@ def _ways_out(deployed: Sequence[Mesh]) -> Iterator[Line]:
         yield Line("interface endpoints", quantity, dollars)
 
 
-def _insights(mesh: Mesh) -> tuple[Line, ...]:
-    if not mesh.cluster.container_insights:
+def _insights(deployed: Sequence[Mesh]) -> tuple[Line, ...]:
+    metrics = INSIGHTS_METRICS * sum(len(part.services) for part in deployed if part.cluster.container_insights)
+    if not metrics:
         return ()
-    metrics = INSIGHTS_METRICS * len(mesh.services)
     return (Line("Container Insights, without its logs", f"{metrics} metrics", metrics * METRIC),)

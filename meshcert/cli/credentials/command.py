@@ -13,6 +13,7 @@ import click
 from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.cli.advice import advice
+from meshcert.cli.credentials.cells import elsewhere
 from meshcert.cli.credentials.folder import CredentialFolder
 from meshcert.cli.credentials.forms import Forms, files_of
 from meshcert.cli.credentials.passphrases import given_passphrase
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from meshcert.cli.account import Account
     from meshcert.material import Material
     from meshcert.material.certificate_facts import CertificateFacts
+    from meshcert.mesh import Mesh
 
 _EVERY_S = 300.0
 _SHORTEST_S = 10.0
@@ -134,11 +136,12 @@ def credentials(
     account = chosen.account()
     passphrase = given_passphrase(passphrase_fd) if pkcs12 or not clear_key else None
     wanted = _Wanted(name, CredentialFolder(folder), Forms(clear_key, pkcs12, passphrase), tuple(trust), tuple(command))
+    mesh = chosen.declared()
     if not watch:
-        return _tell(account, wanted, _look(account, wanted), as_document=as_document)
+        return _tell(account, wanted, _look(mesh, account, wanted), as_document=as_document)
     while True:
         try:
-            written = _look(account, wanted)
+            written = _look(mesh, account, wanted)
         except MeshcertError as error:
             # What is there serves on: an outage of AWS is none of the client's.
             tell_aside(f"meshcert: {advice(error)[0]}")
@@ -148,15 +151,23 @@ def credentials(
         account.pauses.sleep(every_s)
 
 
-def _look(account: Account, wanted: _Wanted) -> _Written:
+def _look(mesh: Mesh | None, account: Account, wanted: _Wanted) -> _Written:
     """
     Fetch and check what is published, write it if it is new, and run the command if it has to.
+
+    Args:
+        mesh: As its file declares it; None if none is at hand.
 
     Raises:
         MeshcertError: If it cannot be had, or must not be used. Nothing was written.
     """
     secret = naming.identity_secret(account.mesh, wanted.name)
-    published = account.values.current_value(secret)
+    try:
+        published = account.values.current_value(secret)
+    except MeshcertError as error:
+        if another := elsewhere(mesh, account, wanted.name, error):
+            raise another from error
+        raise
     material = _checked(wanted.name, read_material(published.value, secret), account.observers.clock.now())
     roots = _roots(account, wanted.trust)
     version = sha256(f"{published.version_id}\n{wanted.forms.name}\n{roots}".encode()).hexdigest()[:32]

@@ -36,9 +36,12 @@ def authorities(seen: Observation, policy: Policy) -> Concern:
     if isinstance(seen.authorities, Missing):
         return Concern(findings=(_finding(seen, Kind.CA_MISSING, seen.authorities.what),))
     if isinstance(seen.authorities, Unknown):
-        kind = Kind.AWS_DENIED if seen.authorities.denied else Kind.AWS_UNAVAILABLE
-        reason = seen.authorities.reason
-        return Concern(waiting(f"the CA cannot be looked at: {reason}"), (_finding(seen, kind, reason),))
+        denied, reason = seen.authorities.denied, seen.authorities.reason
+        kind = Kind.AWS_DENIED if denied else Kind.AWS_UNAVAILABLE
+        # A share that has ended may stay so, and looks have a quota that all identities under the CA would use up.
+        again_s = policy.retry_first_s if denied else 0.0
+        step = waiting(f"the CA cannot be looked at: {reason}", again_s=again_s)
+        return Concern(step, (_finding(seen, kind, reason),))
     if not isinstance(seen.issuance, Issuance) or not seen.issuance.validity:
         return Concern()
     leaf = seen.issuance.validity

@@ -152,7 +152,9 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
     if result.plan.step.acts:
         # The step failed, is slow, or was one too many: it must not wait for the longer waits of the plan.
         waits.append(policy.look_again_s)
-    return result.seen.now + dt.timedelta(seconds=min(waits))
+    again_at, due_at = result.seen.now + dt.timedelta(seconds=min(waits)), result.plan.due_at
+    # What waits for long must not keep a renewal waiting whose moment comes before.
+    return min(again_at, due_at) if due_at and due_at > result.seen.now else again_at
 
 
 class _Run:

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.errors import Fault
 from meshcert.material import ListSource
 from meshcert.mesh.cells.namespaces import check_namespaces
 from meshcert.mesh.cells.placing import (
@@ -129,7 +130,7 @@ def check_crossings(mesh: Mesh, findings: Findings) -> None:
             cell for identity, cells in holders.items() if mesh.identities[identity].hierarchy == name for cell in cells
         }
         others = (signed | trusting[name]) - {hierarchy.cell}
-        _check_regions(mesh, name, sorted(others), findings)
+        _check_regions(mesh, name, sorted(others), signed, findings)
         _check_permission(mesh, name, sorted(signed), findings)
 
 
@@ -196,18 +197,26 @@ def _check_permission(mesh: Mesh, hierarchy: str, signed: list[str], findings: F
         )
 
 
-def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], findings: Findings) -> None:
+def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], signed: set[str], findings: Findings) -> None:
+    """Report cells of other regions that would need more of a CA than its root, which the file has."""
     declared = mesh.hierarchies[hierarchy]
     place, region = "cell", mesh.cells[declared.cell].region if declared.cell else ""
     if declared.existing:
         place, region = "existing.arn", declared.existing.arn.split(":")[3]
     for other in others:
-        if mesh.cells[other].region != region:
+        there = mesh.cells[other].region
+        if there != region and other in signed:
             findings.add(
                 f"hierarchies.{hierarchy}.{place}",
-                f"its CAs are in {region}, and cell {other} is in {mesh.cells[other].region}: RAM shares in one region",
-                "Declare a hierarchy in each region; for a call between them, have each side trust the other's root by "
-                "trust: {file: ...}, not by hierarchy or also_trust",
+                f"its CAs are in {region}, and cell {other} is in {there}: RAM shares in one region",
+                "Declare a hierarchy in each region, and have peers of the other region trust it",
+            )
+        elif there != region and declared.writes_lists:
+            findings.add(
+                f"hierarchies.{hierarchy}.revocation",
+                f"cell {other}, which trusts it, is in {there}, and only its CAs in {region} say who signs its lists",
+                "Write revocation: none, and short lives; or have that cell trust its root by trust: {file: ...}",
+                given=(f"hierarchies.{hierarchy}.{place}",),
             )
 
 
@@ -228,7 +237,7 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
                 findings.add(
                     f"cells.{other}.network",
                     f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
-                    "Give it other addresses, for example network: {cidr: 10.1.0.0/16}",
+                    f"Give it other addresses, for example network: {{cidr: {_free(mesh)}}}",
                 )
     shared = mesh.shared_namespace_of(one)
     is_one = bool(shared) and shared == mesh.shared_namespace_of(other)
@@ -239,6 +248,21 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
             f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}; one that both share is "
             "named by its ARN in both: namespace_id",
         )
+
+
+def empty_cells(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each cell that nothing is in."""
+    used = {each.cell for part in (mesh.hierarchies, mesh.identities, mesh.services) for each in part.values()}
+    for name in mesh.cells:
+        if name not in used:
+            yield Fault(f"cells.{name}", "nothing is in it", "Name it as the cell of a service, or remove it")
+
+
+def _free(mesh: Mesh) -> str:
+    """A range of private addresses that no cell has."""
+    taken = [cidr for cell in mesh.cells for cidr in network_of(mesh, cell).cidrs]
+    ranges = (f"10.{number}.0.0/16" for number in range(256))
+    return next((each for each in ranges if not any(_overlap(each, other) for other in taken)), "172.16.0.0/16")
 
 
 def _overlap(one: str, other: str) -> bool:

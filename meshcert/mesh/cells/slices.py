@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from meshcert import naming
 from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, crossing_calls, network_of
 from meshcert.mesh.host_policies import DnsServiceDiscovery, ResponseType, ServiceDiscovery
-from meshcert.mesh.issuance import ExistingAuthority
+from meshcert.mesh.issuance import ExistingAuthority, RemoteAuthority
 from meshcert.mesh.network import CellDiscovery
 from meshcert.mesh.stacks.trust_policies import LONGEST_TRUST, trust_length
 from meshcert.proxy import RemoteNamespace
@@ -27,7 +27,8 @@ class Sharing(NamedTuple):
 
     Args:
         issuing: Those of cells that have certificates signed by it.
-        reading: Those of cells that trust it, the former among them.
+        reading: Those of cells that trust it, the former among them; none in another region, where the root in the mesh
+            file is trusted and nothing is asked.
     """
 
     issuing: tuple[str, ...]
@@ -111,11 +112,13 @@ def in_cell(mesh: Mesh, cell: str) -> Mesh:
         about=mesh.about.model_copy(
             update={
                 "namespace": mesh.namespace_of(cell),
-                "namespace_id": mesh.shared_namespace_of(cell) or _id_of_one(mesh),
+                "namespace_id": place.namespace_id or mesh.shared_namespace_of(cell) or _id_of_one(mesh),
                 "http_name": _http_name(mesh, cell),
+                "secrets_key": place.secrets_key,
             }
         ),
         network=place.network or mesh.network,
+        cluster=place.cluster or mesh.cluster,
         logs=place.logs or mesh.logs,
         cells={},
         hierarchies=hierarchies,
@@ -146,7 +149,7 @@ def missing_authorities(mesh: Mesh, cell: str) -> dict[str, str]:
 
 
 def sharing(mesh: Mesh, cell: str) -> dict[str, Sharing]:
-    """With whom a cell shares the CAs that it makes, by hierarchy; those that no other account needs are not in it."""
+    """With whom a cell shares the CAs that it makes, by hierarchy; those that no other cell needs are not in it."""
     signing = cells_of_identities(mesh)
     found: dict[str, Sharing] = {}
     for name, declared in mesh.hierarchies.items():
@@ -155,10 +158,16 @@ def sharing(mesh: Mesh, cell: str) -> dict[str, Sharing]:
         issuing = {
             each for identity, cells in signing.items() if mesh.identities[identity].hierarchy == name for each in cells
         }
-        accounts = _accounts(mesh, issuing, cell), _accounts(mesh, issuing | cells_trusting(mesh)[name], cell)
-        if accounts[1]:
-            found[name] = Sharing(*accounts)
+        using = issuing | cells_trusting(mesh)[name]
+        if using - {cell}:
+            found[name] = Sharing(_accounts(mesh, issuing, cell), _accounts(mesh, using, cell))
     return found
+
+
+def using_cells(mesh: Mesh, cell: str) -> tuple[str, ...]:
+    """The other cells that issue from the CAs that a cell makes, or trust them."""
+    made = sharing(mesh, cell).keys()
+    return tuple(other for other in mesh.cells if other != cell and not made.isdisjoint(_hierarchies_of(mesh, other)))
 
 
 def crossings(mesh: Mesh, cell: str) -> tuple[Crossing, ...]:
@@ -207,9 +216,10 @@ def _admitting(roles: Sequence[str]) -> dict[str, dict[str, list[str]]]:
 
 
 def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:
-    """The accounts of cells, in the file's order, but for that of the owner's cell."""
-    accounts = (declared.account for name, declared in mesh.cells.items() if name in cells)
-    return tuple(each for each in dict.fromkeys(accounts) if each != mesh.cells[owner].account)
+    """The accounts of cells of the owner's region, in the file's order, but for that of the owner's cell."""
+    own = mesh.cells[owner]
+    accounts = (each.account for name, each in mesh.cells.items() if name in cells and each.region == own.region)
+    return tuple(each for each in dict.fromkeys(accounts) if each != own.account)
 
 
 def _hierarchies_of(mesh: Mesh, cell: str) -> tuple[str, ...]:
@@ -261,6 +271,9 @@ def _registrations(mesh: Mesh, cell: str) -> dict[str, tuple[str, RemoteNamespac
 def _of_another_cell(declared: Hierarchy, place: Cell) -> Hierarchy:
     """A hierarchy as the cells see it that do not make its CAs; of a CA of yours, ACM is permitted in its account."""
     named, yours = declared.authority, declared.existing
+    known = named or yours
+    if known and known.arn.split(":")[3] != place.region:
+        return declared.model_copy(update={"existing": RemoteAuthority(arn=known.arn, root=known.root), "tiers": None})
     if yours and yours.permit_acm and yours.account != place.account:
         return declared.model_copy(update={"existing": yours.model_copy(update={"permit_acm": False})})
     if named is None:

@@ -6,16 +6,19 @@ A deploy works all the same, so these are no faults; ``meshcert check`` tells an
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
-from meshcert.errors import Fault, MeshInvalid
+from meshcert.errors import Fault
+from meshcert.mesh.cells.checks import empty_cells
+from meshcert.mesh.checks.applications.attached import attached_elsewhere, registered_by_id
+from meshcert.mesh.checks.applications.variables import commands_of_one_word
 from meshcert.mesh.checks.clients import needs_raised_quota
 from meshcert.mesh.checks.delivery import follows_too_much
-from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.network.networks import gateways_without_nat, no_ranges_of_a_vpc
 from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
-from meshcert.mesh.existing import roots_in_files
+from meshcert.mesh.existing import doubtful_roots
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendering.routes import ranked_routes
 from meshcert.mesh.rendering.settings import proxy_settings
@@ -58,7 +61,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _not_authenticated(mesh),
         _unused(mesh),
         _images(mesh, root),
-        _bundles(mesh, root),
+        doubtful_roots(mesh, root, dt.datetime.now(dt.UTC)),
         cut_at_renewals(mesh),
         replaced_often(mesh),
         _applications(mesh),
@@ -66,10 +69,14 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _passed_on(mesh),
         no_ranges_of_a_vpc(mesh),
         gateways_without_nat(mesh),
+        attached_elsewhere(mesh),
+        commands_of_one_word(mesh),
+        empty_cells(mesh),
+        registered_by_id(mesh),
         follows_too_much(mesh),
         needs_raised_quota(mesh),
     )
-    return tuple(finding for kind in kinds for finding in kind)
+    return tuple(finding.without_keys() for kind in kinds for finding in kind)
 
 
 def _unreachable(mesh: Mesh) -> Iterator[Fault]:
@@ -189,14 +196,6 @@ def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
                 f"{image!r} is neither a folder here nor the name of an image, and no task could start",
                 "Name a folder with a Dockerfile, or an image as in REGISTRY/name:tag; its name is in lower case",
             )
-
-
-def _bundles(mesh: Mesh, root: Path) -> Iterator[Fault]:
-    for read in (bundles_in_files, roots_in_files):
-        try:
-            read(mesh, root)
-        except MeshInvalid as error:
-            yield from error.faults
 
 
 def _is_folder(path: Path) -> bool:

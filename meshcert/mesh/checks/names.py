@@ -44,6 +44,10 @@ _QUOTES = 4
 _SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services", "shards")
 
 
+_OF_AWS = ("amazonaws.com", "amazonaws.com.cn", "api.aws")
+"""What the names of AWS's endpoints end in."""
+
+
 def check_names(mesh: Mesh, findings: Findings) -> None:
     """Report faults in the names of the mesh and its parts: form, length, reserved words."""
     if fault := name_problem(mesh.name, LONGEST_MESH_NAME):
@@ -51,6 +55,7 @@ def check_names(mesh: Mesh, findings: Findings) -> None:
     # A namespace of one label is valid: with the service's name in front, there are two labels.
     if fault := dns_name_problem(f"service.{mesh.namespace}"):
         findings.add("mesh.namespace", *fault)
+    _check_namespaces(mesh, findings)
     for section in _SECTIONS:
         for name in getattr(mesh, section):
             if fault := name_problem(name, LONGEST_NAME):
@@ -72,6 +77,17 @@ def check_names(mesh: Mesh, findings: Findings) -> None:
                 f"{name!r} is the name of the load balancer of {gateway} in their stack",
                 "Choose another name",
                 given=(f"services.{gateway}.load_balancer",),
+            )
+
+
+def _check_namespaces(mesh: Mesh, findings: Findings) -> None:
+    cells = [(f"cells.{name}.namespace", cell.namespace) for name, cell in mesh.cells.items() if cell.namespace]
+    for place, name in [("mesh.namespace", mesh.namespace), *cells]:
+        if any(each == name or each.endswith(f".{name}") for each in _OF_AWS):
+            findings.add(
+                place,
+                f"names that end in {name} would resolve in the mesh's own zone, those of AWS's APIs among them",
+                "Choose a namespace of your own, for example shop.internal",
             )
 
 

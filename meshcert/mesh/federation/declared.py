@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from meshcert.federation.endpoints import DeclaredEndpoint
-from meshcert.mesh.part import TRUST_DOMAIN_SCHEMA, Part
+from meshcert.mesh.part import FILE_NAME, TRUST_DOMAIN_SCHEMA, Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ class DeclaredTrustDomain(Part, title="TrustDomain"):
 
     bundle_endpoint: BundleEndpoint | None = None
     """A bundle endpoint, asked again and again; or file."""
-    file: Annotated[str, Field(max_length=255)] = Field(default="", examples=["partner.json"])
+    file: Annotated[str, Field(pattern=f"{FILE_NAME}|^$", max_length=255, examples=["partner.json"])] = ""
     """A SPIFFE bundle, from the repository's root, read at each deploy; or bundle_endpoint."""
 
 

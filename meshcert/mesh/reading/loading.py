@@ -108,6 +108,7 @@ def read_mesh(text: bytes) -> Reading:
         found += findings.faults
     faults += map(plain.as_written, found)
     ordered = tuple(sorted(faults, key=lambda fault: source.line(fault.place)))
+    ordered = tuple(fault.without_keys() for fault in ordered)
     more = len(ordered) + max(len(errors) - MOST_FAULTS, 0) - MOST_FAULTS
     if more > 0:
         problem = f"there are {more} more faults"

@@ -72,11 +72,20 @@ def translate(error: ErrorDetails, root: type[BaseModel]) -> Fault:
     around: Any = root
     for step in error["loc"][:-1]:
         around = below(around, step)
-    part = as_part(around)
+    part, named = as_part(around), as_part(below(around, error["loc"][-1])) if error["loc"] else None
+    if error["type"] == "model_type" and named and error["input"] is not None:
+        keys = f"Write it as a mapping, of {', '.join(fields(named))}"
+        return Fault(place, f"expected a mapping, found {shown(error['input'])}", keys)
     key = str(error["loc"][-1]) if error["loc"] else ""
     if part and error["type"] == "extra_forbidden" and (remedy := instead(part.__name__, key)):
         return Fault(place, "not supported", remedy)
     return Fault(place, *_words(error, key, fields(part) if part else {}))
+
+
+_WORDS = {"command", "entry_point"}
+"""Lists of the words of a command line."""
+_OTHERWISE = {"nat_gateways": "; a network without them has egress: endpoints instead of this"}
+"""What is meant by some values that a field does not take, by its name."""
 
 
 def _words(error: ErrorDetails, key: str, known: Mapping[str, FieldInfo]) -> tuple[str, str]:
@@ -90,7 +99,7 @@ def _words(error: ErrorDetails, key: str, known: Mapping[str, FieldInfo]) -> tup
             words = ("it is missing", f"Add {key}{_example(known.get(key))}")
         case "enum" | "literal_error":
             allowed = re.findall(r"'?([\w.-]+)'?(?:, | or |$)", context["expected"])
-            words = (f"{shown(value)} is not allowed", f"Use {' or '.join(allowed)}")
+            words = (f"{shown(value)} is not allowed", f"Use {' or '.join(allowed)}{_OTHERWISE.get(key, '')}")
         case "too_short":
             words = ("the list is empty", f"Give at least one{_example(known.get(key))}")
         case "too_long":
@@ -112,7 +121,8 @@ def _retype(kind: str, value: object, key: str, known: Mapping[str, FieldInfo]) 
     if kind != "string_type" and isinstance(value, str) and kind in ("int_type", "float_type", "bool_type"):
         return "Write it without quotes"
     if kind == "tuple_type" and isinstance(value, str):
-        return f"Write [{value}]"
+        words = ", ".join(value.split())
+        return f"Write [{words}]: each word is an item, as no shell runs" if key in _WORDS else f"Write [{value}]"
     return f"Write it as {_EXPECTED[kind]}{_example(known.get(key))}"
 
 

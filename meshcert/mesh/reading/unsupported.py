@@ -1,5 +1,7 @@
 """
-Keys that people try because App Mesh or Amazon ECS has them: not supported here, and what to do instead.
+Keys that people try because App Mesh or AWS has them: not supported here, and what to do instead.
+
+Those of a task and a service stand in :mod:`meshcert.mesh.reading.ecs_keys`.
 
 A key is found however it is written: ``taskRoleArn``, ``TaskRoleArn`` and ``task_role_arn`` are one. A remedy that
 names a key of the mesh file writes its whole path between backticks; a test holds it against the model.
@@ -7,32 +9,15 @@ names a key of the mesh file writes its whole path between backticks; a test hol
 
 from __future__ import annotations
 
+from meshcert.mesh.reading.ecs_keys import APPLICATION, ATTACHED, HEALTH, SERVICE, TIMEOUT, YOUR_CLUSTER, YOUR_NETWORK
+
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
-_YOUR_NETWORK = "`network.existing` names a VPC of yours and its subnets; services make security groups of their own"
-_YOUR_CLUSTER = "The name or ARN of a cluster of yours, for the whole mesh: `cluster.existing`"
-_NO_ROLE = (
-    "meshcert makes the role of a task, which reads its certificates; what else it may do: "
-    "`services.NAME.application.task_policies`"
-)
 _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"
 _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"
-_YOURS = "a service of yours, with its own task definition, has them and joins by a sidecar: `services.NAME.attached`"
-_IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
-_ENVIRONMENT = (
-    "Write `services.NAME.application.environment`, and what is secret as `services.NAME.application.secrets`"
-)
-_COMMAND = "Write `services.NAME.application.command`"
-_ONE_CONTAINER = (
-    "A task that meshcert makes has Envoy and one application. Run other containers as services of their own, or: "
-    f"{_YOURS}. One that gives Envoy its certificates: `services.NAME.proxy.agent`"
-)
-_HEALTH = (
-    "The application is asked, and the service says how: `services.NAME.application.health_check`; "
-    "callers ask by `virtual_nodes.NAME.listeners.health_check`"
-)
-_TIMEOUT = "Write it at a listener, a route or a backend, for example `virtual_gateways.NAME.routes.timeout`"
+_SCHEME = "internal or internet-facing: `services.NAME.load_balancer.scheme`"
+_RETENTION = "A month, in what a deploy makes; a log group of yours has its own: `logs.existing`"
 _OWN_CA = "A CA of yours: `hierarchies.NAME.existing` with its arn and its root"
 
 _EVERYWHERE = {
@@ -60,7 +45,7 @@ _FILE = {
     "resources": _IMPORT,
     "apiversion": _IMPORT,
     "kind": _IMPORT,
-    "vpc": _YOUR_NETWORK,
+    "vpc": YOUR_NETWORK,
     "certificates": "Write them under `identities`",
     "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
 }
@@ -72,11 +57,11 @@ _MESH = {
 }
 _NETWORK = dict.fromkeys(
     ("vpc", "vpcid", "subnet", "subnets", "subnetids", "securitygroup", "securitygroups", "ipaddresses"),
-    _YOUR_NETWORK,
+    YOUR_NETWORK,
 ) | {
     "ippreference": "Addresses are IPv4",
 }
-_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _YOUR_CLUSTER)
+_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), YOUR_CLUSTER)
 _HIERARCHY = {
     **dict.fromkeys(("arn", "certificateauthorityarn", "certificateauthorityarns", "rootarn", "issuingarn"), _OWN_CA),
     "usagemode": "Write it as short_lived or general_purpose: `hierarchies.NAME.usage`",
@@ -106,8 +91,8 @@ _IDENTITY = {
 }
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
-    "healthcheck": _HEALTH,
-    **dict.fromkeys(("timeout", "timeouts"), _TIMEOUT),
+    "healthcheck": HEALTH,
+    **dict.fromkeys(("timeout", "timeouts"), TIMEOUT),
     "weight": "Tasks of one service share its requests evenly; there are no weights",
 }
 _GATEWAY = {
@@ -176,118 +161,6 @@ _ROUTE = {
     ),
     "retrypolicy": "A retry policy is a router's: `virtual_routers.NAME.routes`",
 }
-_APPLICATION = {
-    **dict.fromkeys(("env", "environmentfiles"), _ENVIRONMENT),
-    "args": _COMMAND,
-    **dict.fromkeys(
-        ("memory", "memoryreservation", "resources"),
-        "A task's size is the service's, and the application may have a part of it: `services.NAME.memory_mib`, "
-        "`services.NAME.application.memory_mib`, `services.NAME.application.cpu`",
-    ),
-    **dict.fromkeys(
-        ("mountpoints", "tmpfs", "readonlyrootfilesystem", "efs"),
-        "Its root filesystem is read-only; where it may write: `services.NAME.application.volumes`",
-    ),
-    **dict.fromkeys(
-        ("ports", "portmappings", "containerport", "hostport"), "One port: `services.NAME.application.port`"
-    ),
-    **dict.fromkeys(("taskrole", "taskrolearn", "policy", "policies", "permissions", "role"), _NO_ROLE),
-    **dict.fromkeys(("sidecars", "containers", "dependson", "firelens", "initcontainers"), _ONE_CONTAINER),
-    **dict.fromkeys(
-        ("logging", "logconfiguration"), "Its output goes to the service's log group; nothing is to be set"
-    ),
-    **dict.fromkeys(
-        ("ulimits", "linuxparameters", "sysctls", "systemcontrols", "privileged"),
-        f"Fargate's defaults hold in tasks that meshcert makes; {_YOURS}",
-    ),
-    "capabilities": "To take all of them away: `services.NAME.application.drop_capabilities`",
-    "dockerfile": "The file Dockerfile of the folder is built: `services.NAME.application.image`",
-    "repositorycredentials": "Use a registry that the execution role can read, such as ECR of this account",
-    **dict.fromkeys(
-        ("stoptimeout", "draintimeout", "deregistrationdelay"),
-        "A stopping task accepts for `services.NAME.drain_s`; then its application has "
-        "`services.NAME.application.stop_timeout_s` to end",
-    ),
-}
-_SERVICE = {
-    "environment": _ENVIRONMENT,
-    "secrets": "Write `services.NAME.application.secrets`",
-    "command": _COMMAND,
-    "entrypoint": "Write `services.NAME.application.entry_point`",
-    "workingdirectory": "Write `services.NAME.application.working_directory`",
-    "user": "Write `services.NAME.application.user`",
-    **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"memory", "resources"}},
-    "memory": "Write `services.NAME.memory_mib`",
-    "healthcheck": _HEALTH,
-    **dict.fromkeys(("timeout", "timeouts", "requesttimeout", "idletimeout"), _TIMEOUT),
-    **dict.fromkeys(
-        ("volumes", "mountpoints", "efs"),
-        "For the application: `services.NAME.application.volumes`; for certificates of yours: "
-        "`services.NAME.proxy.volumes`",
-    ),
-    "image": "Write `services.NAME.application.image`",
-    "port": "Write `services.NAME.application.port`",
-    **dict.fromkeys(("replicas", "count", "tasks", "scale"), "Write `services.NAME.desired_count`"),
-    **dict.fromkeys(
-        ("autoscaling", "scaling", "mincapacity", "maxcapacity", "mincount", "maxcount"),
-        "The number of tasks is fixed, unless a scaler of yours has it: `services.NAME.scaler`",
-    ),
-    **dict.fromkeys(
-        (
-            "launchtype",
-            "capacityprovider",
-            "capacityproviders",
-            "capacityproviderstrategy",
-            "spot",
-            "requirescompatibilities",
-        ),
-        f"Tasks that meshcert makes run on Fargate, on demand. Other launch types and Spot: {_YOURS}",
-    ),
-    **dict.fromkeys(
-        ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _YOUR_NETWORK
-    ),
-    "cluster": _YOUR_CLUSTER,
-    **dict.fromkeys(
-        ("loadbalancers", "targetgroup", "targetgroups", "targetgrouparn", "alb", "nlb"),
-        "A load balancer before a gateway, made or yours: `services.NAME.load_balancer`",
-    ),
-    **dict.fromkeys(
-        ("deploymentconfiguration", "deploymentcontroller"),
-        "ECS's rolling deployments: `services.NAME.minimum_healthy_percent`, `services.NAME.maximum_percent`",
-    ),
-    **dict.fromkeys(
-        ("enableexecutecommand", "executecommand"),
-        f"ECS Exec is off, for a shell in the task would be the service; {_YOURS}",
-    ),
-    **dict.fromkeys(
-        ("serviceconnect", "serviceconnectconfiguration", "serviceregistries", "servicediscovery"),
-        "Callers find a service by Cloud Map, under its name in `mesh.namespace`",
-    ),
-    **dict.fromkeys(
-        ("taskdefinition", "containerdefinitions", "family"),
-        "meshcert writes the task definition of a service that it makes; one of yours keeps its own, and joins by a "
-        "sidecar: `services.NAME.attached`",
-    ),
-    **dict.fromkeys(
-        ("executionrole", "executionrolearn"),
-        "One execution role pulls images and writes logs for all, and one more for each service with secrets: "
-        "`services.NAME.application.secrets`",
-    ),
-    "proxyconfiguration": "Envoy is reached by its port; nothing is to be set",
-    "runtimeplatform": 'One architecture for all: `make deploy ARGS="-c architecture=x86_64"`',
-}
-
-_ATTACHED = dict.fromkeys(
-    (
-        *("networkmode", "launchtype", "capacityproviders", "capacityproviderstrategy", "requirescompatibilities"),
-        *("cpu", "memory", "containerdefinitions", "taskrolearn", "executionrolearn", "runtimeplatform", "volumes"),
-        *("deploymentcontroller", "deploymentconfiguration", "desiredcount", "loadbalancers", "serviceregistries"),
-        *("networkconfiguration", "subnets", "assignpublicip", "platformversion", "enableexecutecommand"),
-    ),
-    "It stands in your task definition or your service, which stay yours: remove it here. `meshcert sidecar NAME` says "
-    "what they need",
-)
-
 UNSUPPORTED = {
     "Mesh": _FILE,
     "About": _MESH,
@@ -307,9 +180,11 @@ UNSUPPORTED = {
     "DeclaredBackend": _BACKEND,
     "DeclaredRoute": _ROUTE,
     "RouteMatch": _ROUTE,
-    "Application": _APPLICATION,
-    "DeclaredService": _SERVICE,
-    "Attachment": _ATTACHED,
+    "Application": APPLICATION,
+    "DeclaredService": SERVICE,
+    "Attachment": ATTACHED,
+    "LoadBalancer": dict.fromkeys(("internetfacing", "internal", "public"), _SCHEME),
+    "Logs": dict.fromkeys(("retention", "retentiondays", "retentionindays"), _RETENTION),
 }
 """Part of the mesh file → key, in lower case without hyphens and underscores → what to do instead."""
 

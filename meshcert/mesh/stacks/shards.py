@@ -15,6 +15,12 @@ SHARDED = ("identities", "services")
 """The stacks that a shard has a part of."""
 MOVES_ASKED = "moves_asked"
 """The key of the CDK's context that says that ``make deploy`` has asked AWS whether the mesh can be deployed over."""
+LOGS_OF_BEFORE = "logs_of_before"
+"""
+The key of the CDK's context with the log groups of yours, between commas, that deployed tasks of shards still write to.
+
+The role with which ECS starts them is updated first; ``make deploy`` says so as long as their stacks name the group.
+"""
 Member = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\*?$", examples=["ledger", "pay-*"])]
 """A name, or the beginning of names before a ``*``."""
 

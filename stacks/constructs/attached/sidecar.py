@@ -37,8 +37,8 @@ class EnvoySidecar(Construct):
         application: The application's container in it; None for a virtual gateway.
 
     Raises:
-        MeshInvalid: If the mesh file has faults, does not attach this service, or names another container; or if it is
-            a job, and the task would not end with the application.
+        MeshInvalid: If the mesh file has faults, does not attach this service, or names another container; if the task
+            is not in network mode ``awsvpc``; or if it is a job, and the task would not end with the application.
     """
 
     def __init__(
@@ -66,6 +66,10 @@ class EnvoySidecar(Construct):
         if application and self._sidecar.attached.job and not application.essential:
             problem = f"container {name} is not essential, so the task would go on when the job has ended"
             raise MeshInvalid(mesh, (Fault(f"services.{service}.attached.job", problem, "Write essential=True there"),))
+        if task.network_mode is not ecs.NetworkMode.AWS_VPC:
+            problem = f"the task definition has network mode {task.network_mode.value}, where tasks share an address"
+            fault = Fault(f"services.{service}.attached", problem, "Give it network_mode=ecs.NetworkMode.AWS_VPC")
+            raise MeshInvalid(mesh, (fault,))
         self._mesh, self._service = declared.name, service
         image = ecs.ContainerImage.from_registry(parameter_value(self, naming.sidecar_image(declared.name)))
         group = logs.LogGroup.from_log_group_name(self, "Logs", self._sidecar.log_group)

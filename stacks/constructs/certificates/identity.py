@@ -150,6 +150,7 @@ class TrustBundleResources(Construct):
             if (existing := mesh.hierarchies[name].existing)
         ]
         declared = {arn: root_digest(roots_of_yours[arn]) for arn in roots if arn in roots_of_yours}
+        remote = [authorities[name].root_arn for name in trusted if mesh.hierarchies[name].is_remote]
         wanted = wanted_authority(mesh, hierarchy)
         self.published = have_published(
             self,
@@ -166,6 +167,7 @@ class TrustBundleResources(Construct):
                 **({"RevocationLists": lists} if lists else {}),
                 **({"NamedLists": named} if named else {}),
                 **({"DeclaredRoots": declared} if declared else {}),
+                **({"RemoteRoots": {arn: roots_of_yours[arn] for arn in remote}} if remote else {}),
                 **({"Existing": existing_properties(wanted)} if wanted else {}),
             },
         )

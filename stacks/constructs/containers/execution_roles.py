@@ -38,7 +38,7 @@ def execution_role(
     purpose: str,
     images: Iterable[str],
     log_groups: Iterable[str],
-    log_group_of_yours: str,
+    log_groups_of_yours: Iterable[str],
 ) -> iam.Role:
     """
     A role for ECS that pulls images and writes logs, and reads no secret.
@@ -49,7 +49,7 @@ def execution_role(
     Args:
         images: Of applications and agents, as the mesh file names them; Envoy's own is pulled, too.
         log_groups: ARNs of the log groups that a deploy has made for the tasks.
-        log_group_of_yours: Name of the one that the mesh file names; empty for none.
+        log_groups_of_yours: Names of those that the mesh file names, or of before; an empty one is left out.
     """
     role = iam.Role(scope, construct_id, role_name=name, assumed_by=ecs_tasks(), description=purpose)
     role.add_to_policy(
@@ -61,15 +61,15 @@ def execution_role(
     role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
     if made := list(log_groups):
         role.add_to_policy(iam.PolicyStatement(actions=[*_WRITE], resources=made))
-    if log_group_of_yours:
+    for name_of_yours in filter(None, log_groups_of_yours):
         # A resource for each group: CloudFormation takes the right to the old one away when no old task is left.
         arn = Stack.of(scope).format_arn(
             service="logs",
             resource="log-group",
-            resource_name=f"{log_group_of_yours}:*",
+            resource_name=f"{name_of_yours}:*",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        digest = sha256(log_group_of_yours.encode()).hexdigest()
+        digest = sha256(name_of_yours.encode()).hexdigest()
         iam.Policy(
             role,
             f"WritesLogs{digest[:16]}",
@@ -102,7 +102,7 @@ def starting_role(
         purpose=f"meshcert {mesh.name}: starts tasks of {service}",
         images=declared.images,
         log_groups=log_groups,
-        log_group_of_yours=mesh.logs.existing_name,
+        log_groups_of_yours=[mesh.logs.existing_name],
     )
     statements = _statements(application)
     # A resource for each set of them: CloudFormation takes the right to the old ones away when no old task is left.

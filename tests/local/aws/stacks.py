@@ -23,6 +23,8 @@ def deploy(
     *,
     exports: dict[str, Any] | None = None,
     tags: dict[str, str] | None = None,
+    parameters: dict[str, Any] | None = None,
+    description: str = "",
 ) -> str:
     """
     Create or update a stack and wait for its end.
@@ -34,6 +36,8 @@ def deploy(
         outputs: Values of the template's outputs, by name.
         exports: Values that other stacks may import, by name.
         tags: The stack's.
+        parameters: Those of the template, each with its default.
+        description: The template's.
 
     Returns:
         The stack's status.
@@ -42,7 +46,7 @@ def deploy(
     told = {key: {"Value": value} for key, value in (outputs or {}).items()}
     for number, (key, value) in enumerate((exports or {}).items()):
         told[f"Exported{number}"] = {"Value": value, "Export": {"Name": key}}
-    template = {"Resources": resources, "Outputs": told}
+    template = {"Resources": resources, "Outputs": told, "Parameters": parameters or {}, "Description": description}
     call = {
         "StackName": name,
         **_source(aws, json.dumps(template)),

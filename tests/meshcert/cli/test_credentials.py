@@ -6,6 +6,7 @@ import os
 import ssl
 import stat
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,11 @@ from evidence.fixtures.pki import Hierarchy
 from meshcert import naming
 from meshcert.cli.exit_codes import NEEDS_A_PERSON, REFUSED, SETTLED, UNAVAILABLE, USAGE
 from meshcert.contract.staging_labels import CURRENT
-from meshcert.errors import AccessDenied, AwsUnavailable
+from meshcert.errors import AccessDenied, AwsRefused, AwsUnavailable
 from meshcert.material.certificate_facts import load_certificates
 from meshcert.material.document import write_material, write_trust_bundle
 from tests.meshcert.cli.cli_account import Broken, Ended, Terminal
+from tests.meshcert.mesh.cells.yelb import BACKEND, FRONTEND, text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 SECRET = naming.identity_secret("color", "partner")
 ROOTS = naming.trust_bundle_secret("color", "edge")
+COLOR = ("mesh.name", "color")
 PASSPHRASE = "correct-horse-battery-staple"
 
 
@@ -273,6 +276,58 @@ def test_a_role_that_may_not_read_it_is_told_which_may(client: Client) -> None:
 
     assert (ended.code, "identities.NAME.client" in ended.err) == (REFUSED, True)
     assert "OperatorRole" not in ended.err
+
+
+@pytest.mark.parametrize("client_s", [{"principals": [f"arn:aws:iam::{FRONTEND}:role/batch"]}, None])
+@pytest.mark.parametrize(("account", "region"), [(BACKEND, "eu-west-1"), (FRONTEND, "eu-west-2")])
+def test_an_identity_of_another_cell_is_told_with_its_cell_and_whom_to_be(
+    client: Client, tmp_path: Path, account: str, region: str, client_s: dict[str, Any] | None
+) -> None:
+    """There, no secret has its name: AWS says that it is missing, or denies it, and neither helps."""
+    partner = {"cell": "frontend", "hierarchy": "edge", "dns_names": ["partner.example.com"], "client": client_s}
+    file = tmp_path / "yelb.yaml"
+    file.write_bytes(
+        text(
+            COLOR, ("identities.partner", {**{k: v for k, v in partner.items() if v}, "key_algorithm": "EC_prime256v1"})
+        )
+    )
+    missing = AwsRefused("secretsmanager:GetSecretValue", SECRET, "ResourceNotFoundException")
+    client.breaks(values=Broken(missing))
+    client.account = replace(client.account, caller=lambda: account, region=region)
+
+    ended = client.fetch("--mesh", str(file))
+
+    role = f"one that assumes arn:aws:iam::{FRONTEND}:role/meshcert-color-eu-west-1-partner.cl"
+    assert (ended.code, ended.out) == (REFUSED, "")
+    assert ended.err == (
+        f"meshcert: partner is in cell frontend (account {FRONTEND}, eu-west-1), and account {account} in {region} was "
+        f"asked. Set AWS_PROFILE to {role if client_s else f'one of account {FRONTEND}'}, and AWS_REGION to eu-west-1\n"
+    )
+
+
+def test_without_the_mesh_file_it_is_told_which_account_and_region_were_asked(client: Client) -> None:
+    """A client's machine has the mesh's name alone, and AWS says no more than that the secret is missing."""
+    del client.world.vault.secrets[SECRET]
+    client.account = replace(client.account, caller=lambda: BACKEND)
+
+    ended = client.fetch()
+
+    assert ended.code == USAGE
+    assert f"{SECRET}, of account {BACKEND} in eu-west-1, does not exist" in ended.err
+    assert "set AWS_PROFILE and AWS_REGION to its own" in ended.err
+
+
+def test_an_identity_of_this_cell_is_told_as_it_is(client: Client, tmp_path: Path) -> None:
+    """What is not published yet is no other cell's."""
+    (tmp_path / "yelb.yaml").write_bytes(text(COLOR))
+    client.world.vault.seed(naming.identity_secret("color", "gateway"))
+    client.account = replace(client.account, caller=lambda: FRONTEND)
+
+    ended = client.run(
+        "credentials", "gateway", "--folder", str(tmp_path), "--clear-key", "--mesh", f"{tmp_path}/yelb.yaml"
+    )
+
+    assert ended.code == UNAVAILABLE, ended.err
 
 
 def test_what_is_not_published_yet_is_asked_for_again(client: Client) -> None:

@@ -12,6 +12,7 @@ import pytest
 from meshcert.cli import exit_codes
 from meshcert.cli.__main__ import main
 from meshcert.mesh.reading.schema import json_schema
+from tests.meshcert.mesh.mesh_slips import changed
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,6 +73,24 @@ def test_the_files_of_the_repository_have_no_finding(file: str, capsys: pytest.C
     main(["check", str(ROOT / file), "--json"])
 
     assert json.loads(capsys.readouterr().out)["findings"] == []
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_root_that_is_not_there_is_a_fault_as_a_deploy_refuses_it(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, and told as nothing else is: CI that passes such a file would stop at the deploy."""
+    arn = "arn:aws:acm-pca:us-west-1:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
+    existing = {"key_algorithm": "RSA_2048", "existing": {"arn": arn, "root": "no-such-root.pem"}}
+    (tmp_path / "mesh.yaml").write_bytes(changed(("hierarchies.colorteller", existing)))
+
+    assert main(["check", str(tmp_path / "mesh.yaml"), *options]) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("no-such-root.pem cannot be read: No such file or directory") == 1
+    if options:
+        assert (len(json.loads(printed)["faults"]), json.loads(printed)["findings"]) == (1, [])
+    else:
+        assert printed.endswith("\n1 fault\n")
 
 
 def test_a_file_that_cannot_be_read_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

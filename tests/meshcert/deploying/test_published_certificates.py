@@ -10,6 +10,7 @@ import pytest
 
 from evidence.simulation.private_ca import AUTHORITY, InMemoryEpochs, SimulatedPrivateCa
 from evidence.simulation.tables import InMemoryRoutes
+from meshcert.aws.private_ca import PrivateCa
 from meshcert.contract.staging_labels import QUARANTINED
 from meshcert.deploying.custom_resource import IDENTITY_TYPE, answer
 from meshcert.deploying.deployment import Deployment
@@ -22,6 +23,8 @@ from meshcert.publishing.declared_bundles import DeclaredBundle
 from meshcert.publishing.declared_roots import DeclaredRoots, roots_entry
 from meshcert.publishing.publication import version_labelled
 from meshcert.san import Dns
+from tests.local.aws.hierarchies import eventually, root
+from tests.local.aws.shared_authorities import OTHER, share
 from tests.meshcert.issuing.issuing_world import LIFE, NAMES, OF_ACM, SECRET, TERMS, IssuingWorld
 from tests.meshcert.publishing.fakes import (
     UNANSWERED,
@@ -34,6 +37,7 @@ from tests.meshcert.publishing.fakes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from local.running_aws import LocalAws
     from meshcert.errors import MeshcertError
     from meshcert.issuing.certificate_request import CertificateRequest
 
@@ -74,12 +78,18 @@ class Cas:
 
 
 class Mesh(IssuingWorld):
-    """A mesh whose CAs another account shares, their roots published, and the deploy function over it."""
+    """
+    A mesh whose CAs another account shares, their roots published, and the deploy function over it.
 
-    def __init__(self) -> None:
+    Args:
+        cas: Private CA; one in memory if it is left out.
+        arns: The CAs.
+    """
+
+    def __init__(self, cas: Any = None, arns: tuple[str, ...] = (SHARED, NEXT)) -> None:
         super().__init__(authority=object())
-        self.authority = self.cas = Cas(SHARED, NEXT, world=self)
-        roots = {arn: ca.root_pem for arn, ca in self.cas.of.items()}
+        self.authority = self.cas = cas or Cas(*arns, world=self)
+        self._arns, roots = arns, {arn: self.cas.root(arn) for arn in arns}
         self.vault.seed("meshcert/color/trust/front")
         bundle = TrustBundle(join_certificates(roots.values()))
         self.vault.put_pending("meshcert/color/trust/front", bundle.version_id, write_trust_bundle(bundle))
@@ -101,7 +111,7 @@ class Mesh(IssuingWorld):
             "ExistingAuthority": "true",
             "Names": [str(name) for name in names],
             "PeerNames": [],
-            "TrustedByPeers": [SHARED, NEXT],
+            "TrustedByPeers": list(self._arns),
             "Services": [],
             "Jobs": list(jobs),
         }
@@ -246,6 +256,15 @@ def test_an_identity_leaves_a_ca_that_does_not_answer_for_one_that_does(mesh: Me
     assert mesh.published == certificate_version(mesh.cas.leaf(mesh.row.certificate_arn)[0])
 
 
+def test_a_budget_that_deploys_have_spent_keeps_none_from_going_back(mesh: Mesh) -> None:
+    """Each attempt takes one certificate forwards and one back, as long as the CA answers."""
+    answers = [mesh.ask(SHARED, names) for _ in range(5) for names in (MORE_NAMES, NAMES)]
+
+    assert [each["Status"] for each in answers[1::2]] == ["SUCCESS"] * 5, answers
+    assert "its budget" in answers[-1]["Reason"]
+    assert answers[-2]["Status"] == "FAILED"
+
+
 def test_what_has_ended_is_not_kept(mesh: Mesh) -> None:
     """A deploy that succeeds says that there is a certificate to serve."""
     mesh.cas.silent[SHARED] = UNANSWERED["its share has ended"]
@@ -276,3 +295,21 @@ def test_a_certificate_on_its_way_stays_the_latest(mesh: Mesh) -> None:
 
     assert (answered["Status"], mesh.row.certificate_arn) == ("SUCCESS", asked)
     assert mesh.issuing().has_request("front", asked)
+
+
+def test_a_share_that_ends_in_aws_stops_what_needs_a_signature_and_nothing_else(fresh_aws: LocalAws) -> None:
+    """Another account's CA as the local AWS knows it, with its own words for a denial."""
+    arns = tuple(root(fresh_aws.client("acm-pca"), name) for name in ("first", "next"))
+    shares = [share(fresh_aws, [arn]) for arn in arns]
+    mesh = Mesh(PrivateCa(fresh_aws.client("acm-pca", account=OTHER)), arns)
+    eventually(lambda: mesh.ask(arns[0])["Status"] == "SUCCESS", "the first CA's certificate")
+    before = mesh.published
+    eventually(lambda: mesh.ask(arns[1])["Status"] == "SUCCESS", "the next one's")
+    fresh_aws.client("ram").delete_resource_share(resourceShareArn=shares[0])
+
+    back, again, refused = mesh.ask(arns[0]), mesh.ask(arns[0], jobs=["nightly"]), mesh.ask(arns[0], MORE_NAMES)
+
+    assert [each["Status"] for each in (back, again, refused)] == ["SUCCESS", "SUCCESS", "FAILED"], (back, refused)
+    assert all(arns[0] in each["Reason"] for each in (back, again))
+    assert "no resource-based policy allows" in refused["Reason"]
+    assert mesh.published == before

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.deploying.existing_authorities import existing_properties
+from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import ACM_ACTIONS, SeenAuthority, WantedAuthority
-from meshcert.material.document import read_trust_bundle
+from meshcert.material.document import read_material, read_trust_bundle, write_material
 from meshcert.publishing.declared_bundles import DeclaredBundle, listed_elsewhere
 from meshcert.publishing.declared_roots import DeclaredRoots, root_digest, roots_entry
+from tests.meshcert.issuing.issuing_world import IssuingWorld
 from tests.meshcert.publishing.fakes import UNANSWERED
-from tests.meshcert.publishing.world import BUNDLE, IDENTITY, ROOT, TRUST, declared
+from tests.meshcert.publishing.world import BUNDLE, IDENTITY, NAME, ROOT, SECRET, TRUST, declared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshcert.material import Material
     from tests.meshcert.publishing.world import World
 
 LEAF = dt.timedelta(days=395)
@@ -220,3 +225,49 @@ def test_a_ca_that_does_not_answer_gets_no_chain_of_a_sibling_under_its_root(
 
     assert answer["Status"] == ("SUCCESS" if lists_of_both else "FAILED"), answer
     assert world.current(BUNDLE) == published
+
+
+@pytest.mark.parametrize("status", ["DISABLED", "unshared"])
+@pytest.mark.parametrize("moved", [{"issuer": IssuerName.PRIVATE_CA}, {"root_certificate_authority_arn": OTHER}])
+def test_what_acm_renewed_under_a_ca_goes_back_to_it(shared: World, moved: dict[str, Any], status: str) -> None:
+    """The identity's row names another issuer or CA by then; the version of before was ACM's, under this one."""
+    row = shared.identities.rows["colorteller"]
+    shared.identities.rows["colorteller"] = replace(row, **moved)
+    _publish(shared, shared.hierarchy.issue([NAME]))
+    _silence(shared, status)
+
+    back = shared.ask("Update", BEFORE | {"Identities": ["colorteller"]}, OldResourceProperties=NOT_FOR_ACM)
+
+    assert back["Status"] == "SUCCESS", back
+    assert ROOT in back["Reason"] or status in back["Reason"]
+
+
+@pytest.mark.parametrize("before", ["of another root", "of Private CA"])
+def test_acm_that_never_renewed_under_a_ca_does_not_begin_with_it(shared: World, before: str) -> None:
+    """What was published before is no certificate that ACM has had signed there."""
+    row, now = shared.identities.rows["colorteller"], NOT_FOR_ACM | {"Identities": ["colorteller"]}
+    shared.identities.rows["colorteller"] = replace(row, issuer=IssuerName.PRIVATE_CA)
+    _publish(shared, Hierarchy(name="another").issue([NAME]))
+    if before == "of Private CA":
+        own = IssuingWorld()
+        own.deploy()
+        shared.roots = DeclaredRoots(roots_entry(ROOT, own.authority.root_pem))
+        _publish(shared, read_material(own.vault.current_value(own.row.secret_id).value, SECRET))
+    _publish(shared, shared.hierarchy.issue([NAME]))
+    _silence(shared, "DISABLED")
+
+    forwards = shared.ask("Update", BEFORE | {"Identities": ["colorteller"]}, OldResourceProperties=now)
+
+    assert (forwards["Status"], "the CA is DISABLED" in forwards["Reason"]) == ("FAILED", True), forwards
+
+
+def _publish(world: World, material: Material) -> None:
+    world.vault.put_pending(SECRET, material.version_id, write_material(material, {}))
+    world.vault.move_label(SECRET, CURRENT, to=material.version_id, away_from=world.current())
+
+
+def _silence(world: World, status: str) -> None:
+    """The CA's owner ends its share, or disables it."""
+    if status == "unshared":
+        world.authorities.unshared.add(ROOT)
+    world.authorities.owned_by_others[ROOT] = world.authorities.owned_by_others[ROOT]._replace(status=status)

@@ -10,13 +10,14 @@ import pytest
 
 from meshcert.issuing.acm import ACM
 from meshcert.issuing.issuer import Abilities, Issuance, IssuanceState, ValidityPeriod
-from meshcert.issuing.private_ca import authority_of
+from meshcert.issuing.private_ca import authority_of, is_certificate_of
 from meshcert.lifecycle.deciding.findings import Kind, remedies
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.observation import Authority, Missing
 from meshcert.lifecycle.policy import Policy
 from tests.meshcert.issuing.own_issuer import LIFETIME, OWN, OWN_POLICY, OwnIssuer
+from tests.meshcert.issuing.private_ca import AUTHORITY
 from tests.meshcert.lifecycle.observations import ARN, DAY, NOW, ROOT, V1, V2, labels, look, ordered, remembers
 from tests.meshcert.lifecycle.world import HOUR, IDENTITY, MINUTE, LifecycleWorld
 
@@ -146,3 +147,14 @@ CA = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/a"
 def test_private_cas_name_of_a_certificate_says_who_signed_it(reference: str, authority: str) -> None:
     """ACM's does not."""
     assert authority_of(reference) == authority
+
+
+@pytest.mark.parametrize("number", ["0e8cbd2b", "E8CBD2B", "244104491"])
+def test_a_certificate_of_private_ca_is_known_by_its_serial_number(number: str) -> None:
+    """As hex with or without zeros, or as a decimal; of that CA alone."""
+    reference = f"{AUTHORITY}/certificate/{number}"
+
+    assert is_certificate_of(reference, AUTHORITY, "0e8cbd2b")
+    assert not is_certificate_of(reference, f"{AUTHORITY}-2", "0e8cbd2b")
+    assert not is_certificate_of(reference, AUTHORITY, "0e8cbd2c")
+    assert not is_certificate_of("", AUTHORITY, "0e8cbd2b")

@@ -32,7 +32,7 @@ SLIPS = [
     Slip(ENVIRONMENT, {"A B": "x"}, "not the name of a variable", "letters, digits", f"{ENVIRONMENT}.A B"),
     Slip(ENVIRONMENT, {"WORKERS": 4}, "expected text, found 4", "quotes", f"{ENVIRONMENT}.WORKERS"),
     Slip(ENVIRONMENT, {"LONG": "x" * 25_000}, "take 25,030 bytes", "Amazon S3", APPLICATION),
-    Slip(f"{APPLICATION}.entry_point", "sh -c run", "expected a list", "[sh -c run]"),
+    Slip(f"{APPLICATION}.entry_point", "sh -c run", "expected a list", "[sh, -c, run]"),
     Slip(f"{APPLICATION}.command", [], "the list is empty", "[--workers, 4]"),
     Slip(f"{APPLICATION}.working_directory", "app", "'app' is not allowed", "^(/"),
     Slip(SECRETS, {"MESHCERT_X": SECRET}, "is set by meshcert", "Remove it", f"{SECRETS}.MESHCERT_X"),

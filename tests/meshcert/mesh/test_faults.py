@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.errors import MeshInvalid
-from meshcert.mesh import load_mesh
+from meshcert.mesh import load_mesh, read_mesh
+from meshcert.mesh.checks.findings import findings_of
 from tests.meshcert.mesh.mesh_slips import (
     CLIENT,
     COLOR,
     GATEWAY,
     NODE_TLS,
     REMOVED,
+    ROOT,
     TELLER_NAME,
     Slip,
     assert_found_alone,
@@ -23,6 +25,7 @@ from tests.meshcert.mesh.mesh_slips import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SUBNET = "subnet-0123456789abcdef0"
@@ -164,6 +167,20 @@ SHAPE = [
     Slip("mesh.namespace_id", "ns-0123456789abcdef", "resolve in its own VPC", "Name its VPC"),
     Slip("mesh.namespace_id", "colors", "'colors' is not allowed", "ns-"),
     Slip("network.nat_gateways", "two", "'two' is not allowed", "one or one_per_zone"),
+    Slip("logs", {"retention_days": 30}, "not supported", "`logs.existing`", "logs.retention_days"),
+    Slip(BALANCER, {"internet_facing": True}, "not supported", ".scheme`", f"{BALANCER}.internet_facing"),
+    Slip(
+        "network",
+        {"existing": yours(load_balancer_subnets={"us-west-1c": SUBNET})},
+        f"{SUBNET} is in us-west-1a, as network.existing.subnets has it",
+        "Name a subnet of us-west-1c, or write us-west-1a",
+        "network.existing.load_balancer_subnets.us-west-1c",
+    ),
+    Slip("mesh.namespace", "com", "those of AWS's APIs among them", "a namespace of your own"),
+    Slip("network.cidr", "169.254.0.0/16", "of which EC2 makes no VPC", "Write private addresses"),
+    Slip("services.colorteller.application.command", "python app.py", "expected a list", "Write [python, app.py]: "),
+    Slip("services.colorteller.application.task_policies", [], "expected a mapping", "of managed, statements"),
+    Slip("network.nat_gateways", "none", "'none' is not allowed", "has egress: endpoints instead"),
     Slip("network", {"existing": yours(vpc="vpc-1")}, "'vpc-1' is not allowed", "vpc-", "network.existing.vpc"),
     Slip(
         "network",
@@ -389,6 +406,37 @@ ISSUANCE = [
 def test_a_fault_is_found_alone_at_its_place_with_its_remedy(slip: Slip) -> None:
     """One slip in a good file gives exactly one fault, and it says where, what and what to do."""
     assert_found_alone(slip)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *(
+            "hierarchies.colorteller.existing",
+            "hierarchies.colorteller.key_algorithm",
+            "mesh.secrets_key",
+            "network.cidr",
+        ),
+        *(
+            "identities.colorteller.dns_names",
+            "services.colorteller.application.image",
+            "mesh.namespace",
+            "logs",
+        ),
+        *("services.colorteller.application.secrets", "services.colorteller.application.egress", "metrics", "network"),
+    ],
+)
+@pytest.mark.parametrize("ends", ["\n-----END EC PRIVATE KEY-----\n", ""])
+@pytest.mark.parametrize("around", [lambda key: key, lambda key: [key], lambda key: {"KEY": key, "root": key}])
+def test_a_private_key_that_was_pasted_anywhere_is_not_shown(
+    place: str, ends: str, around: Callable[[str], object]
+) -> None:
+    """A mesh file's faults stand in logs of CI, a key in them would have to be replaced."""
+    reading = read_mesh(changed((place, around(f"-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIBsecret{ends}"))))
+    told = findings_of(reading.mesh, ROOT) if reading.mesh else reading.faults
+
+    assert told
+    assert "MHcCAQEEIBsecret" not in "".join(map(str, told))
 
 
 def test_all_faults_are_reported_at_once() -> None:

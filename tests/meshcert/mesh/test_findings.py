@@ -32,6 +32,7 @@ PARTNER = {
     "listeners": [{"port_mapping": {"port": 443, "protocol": "http"}}],
 }
 CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
+ATTACHED = {"cluster": "own", "service": "teller", "container": "app", "security_group": "sg-0123456789abcdef0"}
 RANGES = "network.existing.cidrs"
 
 
@@ -67,6 +68,32 @@ FINDINGS = [
         "network.nat_gateways",
         "there is no NAT gateway",
     ),
+    (
+        [
+            (
+                "services.colorteller",
+                {"virtual_node": "colorteller", "application": {"port": 8080}, "attached": ATTACHED},
+            )
+        ],
+        "services.colorteller.attached",
+        "its tasks run in a VPC of yours",
+    ),
+    (
+        [
+            ("network", ranges("172.16.0.0/16")),
+            (
+                "services.colorteller",
+                {
+                    "virtual_node": "colorteller",
+                    "application": {"port": 8080},
+                    "attached": {**ATTACHED, "cloud_map_service": "srv-0123456789abcdef"},
+                },
+            ),
+        ],
+        "services.colorteller.attached.cloud_map_service",
+        "looks like an id",
+    ),
+    ([(f"{APPLICATION}.command", ["python app.py"])], f"{APPLICATION}.command", "is one word"),
     ([("hierarchies.spare", COLOR["hierarchies"]["colorgateway"])], "hierarchies.spare", "signs no identity"),
     ([(IMAGE, "examples/color/colortellr")], IMAGE, "there is no folder"),
     ([(IMAGE, "../colorteller-that-is-not-there")], IMAGE, "there is no folder"),

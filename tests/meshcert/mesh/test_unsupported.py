@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
+import botocore.session
 import pytest
 import yaml
 
@@ -66,7 +67,11 @@ TRIED = [
     ("services.colorteller.application.ulimits", "services.NAME.attached"),
     ("services.colorteller.taskDefinition", "services.NAME.attached"),
     ("services.colorteller.security-groups", "security groups of their own"),
+    ("services.colorteller.ephemeralStorage", "services.NAME.attached"),
+    ("services.colorteller.application.dockerLabels", "services.NAME.attached"),
+    ("services.colorteller.healthCheckGracePeriodSeconds", "services.NAME.application.health_check.grace_period_s"),
     ("services.colorteller.enableExecuteCommand", "ECS Exec"),
+    ("services.colorteller.job", "services.NAME.attached.job"),
     ("services.colorteller.enableExecuteCommand", "services.NAME.attached"),
 ]
 """A key in a place, and part of what is said about it."""
@@ -103,6 +108,28 @@ def test_every_remedy_names_keys_that_there_are_and_no_key_of_the_table_is_one(p
     assert not remedy.endswith(".")
     for path in re.findall(r"`([a-z_.A-Z]+)`", remedy):
         assert _is_in_the_file(path), path
+
+
+@pytest.mark.parametrize(
+    ("part", "shape"),
+    [
+        ("Application", "ContainerDefinition"),
+        ("DeclaredService", "RegisterTaskDefinitionRequest"),
+        ("DeclaredService", "CreateServiceRequest"),
+        ("Attachment", "ContainerDefinition"),
+        ("Attachment", "RegisterTaskDefinitionRequest"),
+        ("Attachment", "CreateServiceRequest"),
+    ],
+)
+def test_each_field_that_ecs_has_is_one_here_or_told_where_it_is_to_be_had(part: str, shape: str) -> None:
+    """A field that comes to ECS turns this red when botocore knows it."""
+    ecs = botocore.session.get_session().get_service_model("ecs")
+    here = {name.replace("_", "") for name in fields(_parts()[part])}
+
+    members = set(ecs.shape_for(shape).members) - {"clientToken"}  # belongs to the call, not to what it makes
+    unanswered = {key for key in members if key.lower() not in here and not instead(part, key)}
+
+    assert unanswered == set()
 
 
 def test_a_pasted_app_mesh_definition_is_answered_in_this_files_words() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from meshcert.mesh.cells.slices import in_cell
-from tests.meshcert.mesh.cells.yelb import reading
+from tests.meshcert.mesh.cells.yelb import BACKEND, FRONTEND, reading
 from tests.meshcert.mesh.mesh_slips import changed, faults_of
 
 BALANCER = "services.colorgateway.load_balancer"
 SUBNETS = {"us-west-1a": "subnet-0aaaaaaaaaaaaaaaa"}
 NETWORK = {"existing": {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/16"], "subnets": SUBNETS}}
+IN_IRELAND = {"existing": {**NETWORK["existing"], "subnets": {"eu-west-1a": "subnet-0aaaaaaaaaaaaaaaa"}}}
 CA = "arn:aws:acm-pca:{}:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
 GROUP = "arn:aws:elasticloadbalancing:{}:111122223333:targetgroup/edge/0123456789abcdef"
 OWN = "111122223333"
@@ -136,6 +137,53 @@ def test_a_cell_writes_to_the_log_group_that_it_says() -> None:
 
     assert in_cell(mesh, "frontend").logs.existing_name == "/ui"
     assert in_cell(mesh, "backend").log_place("redis") == ("/meshcert/yelb", "redis/")
+
+
+def test_a_cell_runs_in_the_cluster_under_the_key_and_in_the_namespace_that_it_says() -> None:
+    """Others in what the mesh says of all, or in what their deploys make."""
+    place, cluster = "cells.frontend", CLUSTER.format("eu-west-1", FRONTEND)
+    read = reading(
+        ("cluster", {"existing": CLUSTER.format("eu-west-1", BACKEND)}),
+        (f"{place}.cluster", {"existing": cluster}),
+        (f"{place}.secrets_key", KEY.format("eu-west-1").replace(OWN, FRONTEND)),
+        (f"{place}.namespace_id", "ns-0123456789abcdef"),
+        (f"{place}.network", IN_IRELAND),
+    )
+    assert read.mesh, read.faults
+
+    frontend, backend = in_cell(read.mesh, "frontend"), in_cell(read.mesh, "backend")
+
+    assert (frontend.cluster.existing, frontend.cluster_name) == (cluster, "shop")
+    assert (frontend.about.namespace_id, frontend.namespace_owner) == ("ns-0123456789abcdef", "")
+    assert frontend.about.secrets_key.endswith(KEY[-36:])
+    assert (backend.about.secrets_key, backend.about.namespace_id) == ("", "")
+    assert read.mesh.ecs_places | backend.ecs_places | frontend.ecs_places == read.mesh.ecs_places
+
+
+def test_clusters_of_one_name_are_one_in_each_account() -> None:
+    """A service of yours in one cell is not that of the other."""
+    attached = {"attached": {**ATTACHED, "cluster": "own"}, "application": {"port": 6380}}
+    services = [
+        (f"services.{name}", {"cell": cell, "virtual_node": name, **attached})
+        for name, cell in (("ui", "frontend"), ("redis", "backend"))
+    ]
+
+    told = [fault.problem for fault in reading(*services).faults]
+
+    assert not [each for each in told if "already" in each], told
+
+
+def test_a_namespace_of_the_one_cell_with_services_is_in_that_cells_vpc() -> None:
+    """It may say its VPC, or the mesh."""
+    services = [(f"services.{name}.cell", "frontend") for name in ("appserver", "redis", "postgres")]
+    named = (*services, ("mesh.namespace_id", "ns-0123456789abcdef"), ("cells.frontend.namespace", "yelb.internal"))
+
+    told = [
+        {fault.place for fault in reading(*named, *more).faults} & {"mesh.namespace_id"}
+        for more in ([], [("cells.frontend.network", IN_IRELAND)])
+    ]
+
+    assert told == [{"mesh.namespace_id"}, set()]
 
 
 def test_an_application_load_balancer_stands_in_two_zones() -> None:

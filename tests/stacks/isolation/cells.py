@@ -19,7 +19,16 @@ from meshcert.mesh import load_mesh
 from stacks.cells import add_cell
 from stacks.meshes import add_stacks
 from stacks.runtime import Platform
-from tests.meshcert.mesh.cells.yelb import AUTHORITIES, DEPLOYED, FRONTEND, LISTED, text
+from tests.meshcert.mesh.cells.yelb import (
+    AUTHORITIES,
+    BACKEND,
+    DEPLOYED,
+    FRONTEND,
+    IN_ONE_NAMESPACE,
+    LISTED,
+    SHARED,
+    text,
+)
 from tests.stacks.isolation.deployed import DeployedCell
 from tests.stacks.synthesis import CONTEXT, WITHOUT_COPIES
 
@@ -71,19 +80,22 @@ MORE = (
 """Lists, an identity of Private CA, a client outside the mesh, fetched secrets, an attached service, a bundle."""
 
 
-@lru_cache(maxsize=2)
-def deployed(*, more: bool = False) -> tuple[DeployedCell, ...]:
+@lru_cache(maxsize=3)
+def deployed(*, more: bool = False, one_namespace: bool = False) -> tuple[DeployedCell, ...]:
     """
     All cells, after the first deploy of the one with the CAs.
 
     Args:
         more: Whether the mesh has all that a cell can have.
+        one_namespace: Whether their services register in a namespace that the account with the CAs shares.
     """
+    changes = (*DEPLOYED, *(MORE if more else ()), *(IN_ONE_NAMESPACE if one_namespace else ()))
+    owner, sharing = (SHARED, (FRONTEND, BACKEND)) if one_namespace else ("", ())
     with TemporaryDirectory() as folder:
         file = Path(folder) / "mesh.yaml"
         for name in AUTHORITIES:
             file.with_name(f"{name}.pem").write_text(Hierarchy().root_pem)
-        file.write_bytes(text(*DEPLOYED, *(MORE if more else ())))
+        file.write_bytes(text(*changes))
         app = App(outdir=f"{folder}/out", context={**CONTEXT, **WITHOUT_COPIES, "mesh": str(file)})
         mesh = load_mesh(file)
         with pytest.MonkeyPatch.context() as patched:
@@ -98,6 +110,8 @@ def deployed(*, more: bool = False) -> tuple[DeployedCell, ...]:
             place.region,
             {stack: template for stack, template in stacks.items() if stack.startswith(f"yelb-{name}-")},
             {f"{hierarchy}Root": arn for hierarchy, arn in AUTHORITIES.items() if name == "shared"},
+            owner,
+            sharing,
         )
         for name, place in mesh.cells.items()
     )

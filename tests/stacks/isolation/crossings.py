@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from tests.stacks.isolation.deployed import ADMINISTRATOR, ISSUING
+from tests.stacks.isolation.deployed import ADMINISTRATOR
 from tests.stacks.isolation.policies import admitted, any_overlap, granted, reached
+from tests.stacks.isolation.shares import ISSUING, REGISTERED, REGISTERING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +86,23 @@ LISTS = (
     ),
 )
 """What crosses besides where proxies read the revocation lists of another cell's CAs."""
-SHARED = Crossing("a share is with an account, and its roles need a policy of their own", ("*",), AUTHORITY, ISSUING)
+IN_ONE_NAMESPACE = (
+    Crossing(
+        "RAM's permission names no service, and lets whoever administers an account do what it does with its own",
+        by=(ADMINISTRATOR,),
+        of=REGISTERED,
+        actions=tuple(each for each in REGISTERING if "DiscoverInstances" not in each),
+    ),
+    Crossing(
+        "operators see what the Cloud Map services of attached services are called, whose ids Cloud Map makes up",
+        by=("*-operator",),
+        of=REGISTERED,
+        actions=("servicediscovery:GetService",),
+    ),
+)
+"""What crosses besides where cells register in one namespace: no role of the mesh registers or takes out."""
+_SHARE = "a share is with an account, and its roles need a policy of their own"
+SHARED = (Crossing(_SHARE, ("*",), AUTHORITY, ISSUING), Crossing(_SHARE, ("*",), REGISTERED, REGISTERING))
 """What the owner's side alone may let in."""
 MAY_BE_DONE_ACROSS = {"servicediscovery:discoverinstances", "servicediscovery:discoverinstancesrevision"}
 """All that a role may do that somebody of another cell may assume."""
@@ -172,7 +189,7 @@ def _one_sided(cells: Sequence[DeployedCell], allowed: Sequence[Crossing]) -> It
             own = granted(caller, target) if ":role/" in caller.arn else set()
             for side, actions, of in (
                 ("its own policy", own, allowed),
-                (f"the policy of {target.name}", admitted(caller, target), (*allowed, SHARED)),
+                (f"the policy of {target.name}", admitted(caller, target), (*allowed, *SHARED)),
             ):
                 for action in sorted(actions):
                     if not any(each.covers(caller.name, target, action) for each in of):

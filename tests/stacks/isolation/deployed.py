@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tests.stacks.isolation.policies import EVERYTHING, Allowance, Caller, Target, left_by, statements_of
+from tests.stacks.isolation.shares import ISSUING, REGISTERED, REGISTERING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,15 +58,6 @@ POLICIES = {
     "AWS::SecretsManager::ResourcePolicy": ("ResourcePolicy", "SecretId"),
 }
 IDENTITY_POLICIES = {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}
-# What AWS's own permission lets another account do with a CA (Private CA user guide, "Resource-based policies").
-ISSUING = (
-    "acm-pca:DescribeCertificateAuthority",
-    "acm-pca:GetCertificate",
-    "acm-pca:GetCertificateAuthorityCertificate",
-    "acm-pca:IssueCertificate",
-    "acm-pca:ListPermissions",
-    "acm-pca:ListTags",
-)
 ADMINISTRATOR, SERVICES = "administrator", "services of AWS for it"
 
 
@@ -78,6 +70,8 @@ class DeployedCell:
         name: The cell's.
         stacks: Its templates by stack name.
         known: ARNs that the mesh file knows of what its templates make, by the beginning of the logical id.
+        namespace_of: The account that shares a namespace in which its services register; empty if it is its own.
+        namespace_with: The accounts with which that one shares it.
     """
 
     name: str
@@ -85,6 +79,8 @@ class DeployedCell:
     region: str
     stacks: Mapping[str, Template]
     known: Mapping[str, str]
+    namespace_of: str = ""
+    namespace_with: tuple[str, ...] = ()
 
     @cached_property
     def callers(self) -> tuple[Caller, ...]:
@@ -127,7 +123,8 @@ class DeployedCell:
                 arns = self._arns(stack, name)
                 policy = tuple(policies.get(arns[0], ()))
                 runs_as = self._resolved(stack, resource.get("Properties", {}).get("Role", ""))
-                yield Target(resource["Type"], name, self.name, self.account, arns, policy, runs_as)
+                account = arns[0].split(":")[4] if resource["Type"] == REGISTERED else self.account
+                yield Target(resource["Type"], name, self.name, account, arns, policy, runs_as)
 
     def unread(self) -> set[str]:
         """Types of resources that nobody here knows, and policies that nobody here reads, or reads for nothing."""
@@ -161,6 +158,10 @@ class DeployedCell:
                 allowed = [one for one in statements_of(document) if not _passed(kind, one)] if document else []
                 for holder in holders:
                     found.setdefault(holder, []).extend(allowed)
+            elif kind == REGISTERED and self.namespace_with:
+                with_them = tuple(("AWS", account) for account in self.namespace_with)
+                shared = Allowance(actions=tuple(map(str.lower, REGISTERING)), principals=with_them)
+                found.setdefault(self._arns(stack, name)[0], []).append(shared)
             elif kind == "AWS::Lambda::Permission":
                 found.setdefault(properties["FunctionName"], []).append(_permission(properties))
             elif kind == "AWS::RAM::ResourceShare":
@@ -186,7 +187,9 @@ class DeployedCell:
                 return (arn,)
         resource = self.stacks[stack]["Resources"][name]
         properties = resource.get("Properties", {})
-        words = {"r": self.region, "a": self.account, "id": f"{stack}-{name}"}
+        # What is made in a shared namespace lies in its owner's account.
+        account = self.namespace_of * (resource["Type"] == REGISTERED) or self.account
+        words = {"r": self.region, "a": account, "id": f"{stack}-{name}"}
         return tuple(
             "arn:aws:"
             + re.sub(

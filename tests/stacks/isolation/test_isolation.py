@@ -13,10 +13,12 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from tests.meshcert.mesh.cells.yelb import SHARED
 from tests.stacks.isolation.cells import changed, deployed, in_one_account
-from tests.stacks.isolation.crossings import CROSSINGS, LISTS, OF_PRIVATE_CA, findings, reaches
+from tests.stacks.isolation.crossings import CROSSINGS, IN_ONE_NAMESPACE, LISTS, OF_PRIVATE_CA, findings, reaches
 from tests.stacks.isolation.rights import rights_of
-from tests.stacks.isolation.widenings import NARROW, WIDENINGS, Widening
+from tests.stacks.isolation.shares import REGISTERED
+from tests.stacks.isolation.widenings import IN_NAMESPACE, NARROW, WIDENINGS, Widening
 
 ALL = (*CROSSINGS, *OF_PRIVATE_CA, *LISTS)
 KEPT_APART = {"Secret", "Table", "Queue", "Key", "Role", "Function", "Bucket", "Parameter", "LogGroup"}
@@ -61,18 +63,31 @@ def test_neither_is_it_with_all_that_a_cell_can_have() -> None:
     assert findings(deployed(more=True), ALL) == []
 
 
+def test_neither_is_it_where_cells_register_in_one_namespace() -> None:
+    """No role registers tasks in another cell's service, takes them out or changes it; its owner may."""
+    cells = deployed(more=True, one_namespace=True)
+
+    assert findings(cells, (*ALL, *IN_ONE_NAMESPACE)) == []
+    # Guards the claim: their services lie in the account that shares the namespace, and are asked for.
+    registered = {
+        (target.cell, target.account) for cell in cells for target in cell.targets if target.kind == REGISTERED
+    }
+    assert registered == {("frontend", SHARED), ("backend", SHARED)}
+
+
 def test_all_that_may_cross_does() -> None:
     """Nobody and no action is in the table for nothing."""
     crossed = {
         (reach.way[-1].name, reach.target.kind, action)
-        for reach in reaches(deployed(more=True))
+        for one_namespace in (False, True)
+        for reach in reaches(deployed(more=True, one_namespace=one_namespace))
         for action in reach.actions
         if reach.crosses
     }
 
     unused = [
         f"{crossing.why}: {by}, {action}"
-        for crossing in ALL
+        for crossing in (*ALL, *IN_ONE_NAMESPACE)
         for by in crossing.by
         for action in crossing.actions
         if not any(
@@ -151,6 +166,14 @@ def test_every_kind_of_thing_is_tried_from_every_cell() -> None:
 def test_a_line_that_opens_a_cell_is_seen(widening: Widening) -> None:
     """By whoever it opens it to, and by what."""
     found = findings(changed(deployed(more=True), widening.change), ALL)
+
+    assert [words for words in widening.seen if not any(words in each for each in found)] == [], found[:20]
+
+
+@pytest.mark.parametrize("widening", IN_NAMESPACE, ids=lambda widening: widening.what)
+def test_a_line_that_opens_a_shared_namespace_is_seen(widening: Widening) -> None:
+    """The share lets whole accounts in, so a role's own policy is all that keeps it out."""
+    found = findings(changed(deployed(more=True, one_namespace=True), widening.change), (*ALL, *IN_ONE_NAMESPACE))
 
     assert [words for words in widening.seen if not any(words in each for each in found)] == [], found[:20]
 

@@ -335,6 +335,23 @@ WIDENINGS = (
     ),
 )
 
+IN_NAMESPACE = (
+    Widening(
+        "a task that registers wherever its account may",
+        _role_gains(FRONT, "uiTaskRole", _allow("servicediscovery:RegisterInstance")),
+        ("-ui of frontend reaches appserverService", "of backend: servicediscovery:registerinstance"),
+    ),
+    Widening(
+        "a function that takes tasks out of any service of the namespace's owner",
+        _role_gains(
+            RENEWAL,
+            "RenewalRole",
+            _allow("servicediscovery:Deregister*", f"arn:aws:servicediscovery:*:{SHARED}:service/*"),
+        ),
+        ("-renewal of backend reaches uiService", "of frontend: servicediscovery:deregister"),
+    ),
+)
+"""The same where cells register in one namespace."""
 
 NARROW = (
     Widening(

@@ -1,13 +1,17 @@
 """
-Rules of security groups that are there twice.
+Rules of security groups that are there twice, and groups that go while they are in use.
 
-MiniStack 1.5.33 adds such a rule silently, and keeps both of a security group's own.
+MiniStack 1.5.33 adds such a rule silently, and keeps both of a security group's own. It deletes a group that rules of
+others name, or that tasks have.
 
 AWS refuses the second with InvalidPermission.Duplicate (EC2 API reference, "AuthorizeSecurityGroupIngress"), whatever
 its description; CloudFormation ignores that error, and when either of the two goes, the one rule that there is goes
-with it (aws-cloudformation/cloudformation-coverage-roadmap, issues 612, 1532 and 1534).
+with it (aws-cloudformation/cloudformation-coverage-roadmap, issues 612, 1532 and 1534). It "fails with
+DependencyViolation" to delete a group that "is associated with an instance or network interface, or is referenced by
+another security group in the same VPC" (EC2 API reference, "DeleteSecurityGroup"). CloudFormation tries again for some
+minutes, so tasks that are on their way out keep no group here: those of a service do, as long as there is one.
 
-It can go when authorizing a rule for the second time is refused.
+It can go when authorizing a rule for the second time is refused, and a group that another one's rule names stays.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ministack.services import ec2
+from ministack.services import ec2, ecs
 from ministack.services.cloudformation import provisioners
 
 from local.aws import hooks
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 Rule = dict[str, Any]
 
 _KINDS = {"SecurityGroupIngress": "IpPermissions", "SecurityGroupEgress": "IpPermissionsEgress"}
+_IN_USE = "resource {} has a dependent object"
 
 
 def install() -> None:
@@ -37,6 +42,7 @@ def install() -> None:
     for name in ("_security_groups", "_rules_match", "_strip_descriptions", "_parse_ip_permissions", "_error"):
         hooks.require(ec2, name)
     hooks.require(provisioners, "_ec2_sg_permissions")
+    hooks.require(ecs, "_services")
     actions = hooks.require(ec2, "_ACTION_MAP")
     for kind, store in _KINDS.items():
         direction = kind.removeprefix("SecurityGroup")
@@ -46,6 +52,9 @@ def install() -> None:
     handlers = hooks.require(provisioners, "_RESOURCE_HANDLERS")["AWS::EC2::SecurityGroup"]
     handlers["create"] = _once_each(handlers["create"])
     handlers["update"] = _lost_with_its_twin(handlers["update"])
+    handlers["delete"] = _unless_in_use(handlers["delete"])
+    hooks.wrap(ec2, "_delete_security_group", _refused_in_use)
+    actions["DeleteSecurityGroup"] = ec2._delete_security_group
 
 
 def _unless_it_is_there(store: str, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -58,6 +67,43 @@ def _unless_it_is_there(store: str, inner: Callable[[Any], Any]) -> Callable[[An
         return inner(request)
 
     return authorize
+
+
+def _unless_in_use(inner: Callable[[str, Properties], None]) -> Callable[[str, Properties], None]:
+    def delete(group_id: str, properties: Properties) -> None:
+        if _is_in_use(group_id):
+            raise ValueError(f"{_IN_USE.format(group_id)} (Service: Ec2, Status Code: 400, DependencyViolation)")
+        inner(group_id, properties)
+
+    return delete
+
+
+def _refused_in_use(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def delete(request: Any) -> Any:
+        group_id = ec2._p(request, "GroupId")
+        if _is_in_use(group_id):
+            return ec2._error("DependencyViolation", _IN_USE.format(group_id), 400)
+        return inner(request)
+
+    return delete
+
+
+def _is_in_use(group_id: str) -> bool:
+    """Whether another group's rule names a group, or tasks of a service have it."""
+    rules = (
+        rule
+        for other, group in ec2._security_groups.items()
+        if other != group_id
+        for store in _KINDS.values()
+        for rule in group[store]
+    )
+    if any(pair.get("GroupId") == group_id for rule in rules for pair in rule["UserIdGroupPairs"]):
+        return True
+    running = (service for service in ecs._services.values() if service["status"] != "INACTIVE")
+    return any(
+        group_id in (service.get("networkConfiguration") or {}).get("awsvpcConfiguration", {}).get("securityGroups", ())
+        for service in running
+    )
 
 
 def _once_each(inner: Callable[[str, Properties, str], Created]) -> Callable[[str, Properties, str], Created]:

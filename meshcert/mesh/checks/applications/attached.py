@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.errors import Fault
+from meshcert.mesh.cells.placing import network_place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcert.mesh.applications.attached import Attachment
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.services import DeclaredService
 
+_REGISTRATION_ID = re.compile("srv-[a-z0-9]{8,}")
 OF_THE_TASK = (
     *("cpu", "desired_count", "load_balancer", "maximum_percent", "memory_mib", "minimum_healthy_percent"),
     *("scaler", "tags"),
@@ -28,16 +34,17 @@ OF_THE_APPLICATION = frozenset({"port", "keep_alive_s", "health_check", "stop_ti
 
 def check_attached(mesh: Mesh, findings: Findings) -> None:
     """Report a service attached twice, and what the mesh file cannot say of a service of the user's."""
-    places: dict[str, str] = {}
+    places: dict[tuple[str, str], str] = {}
     _check_registrations(mesh, findings)
     for name, service in mesh.services.items():
         place = _run_as(mesh, name, service)
-        if places.setdefault(place, name) != name:
+        other = places.setdefault((service.cell, place), name)
+        if other != name:
             findings.add(
                 f"services.{name}" + (".attached" if service.attached else ""),
-                f"{place} is service {places[place]} already",
+                f"{place} is service {other} already",
                 "A task runs one proxy: name another, or remove one of the two",
-                given=(f"services.{places[place]}",),
+                given=(f"services.{other}",),
             )
         if service.attached:
             _check_task(f"services.{name}", service, findings)
@@ -51,6 +58,32 @@ def check_attached(mesh: Mesh, findings: Findings) -> None:
                 "it is missing",
                 "Name a folder with a Dockerfile, or an image; or attach a service of yours, which has one",
                 given=(f"services.{name}.attached",),
+            )
+
+
+def registered_by_id(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each Cloud Map service that is named by what looks like its id."""
+    for name, service in mesh.services.items():
+        registered = service.attached.cloud_map_service if service.attached else ""
+        if _REGISTRATION_ID.fullmatch(registered):
+            yield Fault(
+                f"services.{name}.attached.cloud_map_service",
+                f"{registered} looks like an id, and callers ask for the service by its name",
+                f"Write its name: aws servicediscovery get-service --id {registered}",
+            )
+
+
+def attached_elsewhere(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each attached service beside a VPC that a deploy makes: its tasks are in one of the user's."""
+    for name, service in mesh.services.items():
+        at, network = network_place(mesh, service.cell)
+        if service.attached and not network.existing:
+            yield Fault(
+                f"services.{name}.attached",
+                "its tasks run in a VPC of yours, and a deploy makes another for this mesh: its callers and backends "
+                "there do not reach it, nor it them",
+                f"Name your VPC below {at}.existing, for a first deploy; or run its tasks in the VPC that is made, or "
+                "peer the two, and associate the namespace's zone with yours",
             )
 
 

@@ -14,10 +14,13 @@ from meshcert.contract.environment import (
     PROXY_ENVIRONMENT,
     SPIFFE_ENDPOINT_SOCKET,
 )
+from meshcert.errors import Fault
 from meshcert.mesh.applications.declared import VARIABLE_NAME
 from meshcert.mesh.applications.fetched_secrets import KMS_KEY, FetchedSecret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcert.mesh.applications.declared import Application
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -134,3 +137,16 @@ def _check_length(place: str, application: Application, findings: Findings) -> N
             "Keep long values in Amazon S3 or in the image",
             given=(f"{place}.environment", f"{place}.secrets", f"{place}.command", f"{place}.entry_point"),
         )
+
+
+def commands_of_one_word(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each command line that is written as one word."""
+    for name, service in mesh.services.items():
+        for field in ("entry_point", "command"):
+            words: tuple[str, ...] = getattr(service.application, field, ())
+            if len(words) == 1 and len(parts := words[0].split()) > 1:
+                yield Fault(
+                    f"services.{name}.application.{field}",
+                    f"{words[0]!r} is one word, so a program of this name is looked for",
+                    f"Write [{', '.join(parts)}]: each word is an item, as no shell runs",
+                )

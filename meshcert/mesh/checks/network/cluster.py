@@ -8,17 +8,24 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.network import Cell
-    from meshcert.mesh.services import Logs
+    from meshcert.mesh.services import Cluster, Logs
 
 
 def check_cluster(mesh: Mesh, findings: Findings) -> None:
     """Report a cluster of yours of which the file says what only its owner decides."""
-    for field in sorted(mesh.cluster.model_fields_set - {"existing"}) if mesh.cluster.existing else ():
+    _check_cluster("cluster", mesh.cluster, findings)
+    for name, cell in mesh.cells.items():
+        if cell.cluster:
+            _check_cluster(f"cells.{name}.cluster", cell.cluster, findings)
+
+
+def _check_cluster(place: str, cluster: Cluster, findings: Findings) -> None:
+    for field in sorted(cluster.model_fields_set - {"existing"}) if cluster.existing else ():
         findings.add(
-            f"cluster.{field}",
+            f"{place}.{field}",
             "the cluster is yours, and this says how to make one",
-            "Remove it, or remove cluster.existing",
-            given=("cluster.existing",),
+            f"Remove it, or remove {place}.existing",
+            given=(f"{place}.existing",),
         )
 
 

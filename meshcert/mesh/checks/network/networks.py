@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
-from meshcert.mesh.cells.placing import networks
+from meshcert.mesh.cells.placing import network_place, networks
 from meshcert.mesh.checks.network.reach import check_range, is_range
 from meshcert.mesh.network import Egress
 
@@ -22,6 +22,8 @@ FEWEST_ZONES, MOST_ZONES = 2, 6
 """With one zone, its failure is the mesh's; the network's addresses are divided between at most six."""
 LARGEST, SMALLEST = 16, 24
 """Prefix lengths of a network of the mesh's own: a VPC is no larger, its subnets no smaller than /28 (Amazon VPC)."""
+_RESERVED = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")))
+"""Addresses of which no VPC is made (Amazon VPC user guide, "VPC CIDR blocks")."""
 SMALLEST_OF_A_VPC = 28
 """Prefix length of the smallest range of a VPC (Amazon VPC)."""
 ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
@@ -30,19 +32,29 @@ ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 def check_network(mesh: Mesh, findings: Findings) -> None:
     """Report a network that no VPC could have, and one of yours of which the file says what only its owner decides."""
-    # A shared one's names resolve in no VPC of this account, unless its owner lets one in: Cloud Map's API is asked.
-    if mesh.about.namespace_id and not mesh.namespace_owner and not mesh.network.existing:
-        findings.add(
-            "mesh.namespace_id",
-            "the namespace is yours, and its names resolve in its own VPC, not in one that a deploy makes",
-            "Name its VPC below network.existing, or remove it",
-            given=("network.existing",),
-        )
+    for place, named, (at, network) in _namespaces(mesh):
+        # A shared one's names resolve in no VPC here, unless its owner lets one in: Cloud Map's API is asked.
+        if named and ":" not in named and not network.existing:
+            findings.add(
+                place,
+                "the namespace is yours, and its names resolve in its own VPC, not in one that a deploy makes",
+                f"Name its VPC below {at}.existing, or remove it",
+                given=(f"{at}.existing",),
+            )
     for place, network, _ in networks(mesh):
         if network.existing:
             _check_existing(place, network, network.existing, findings)
         else:
             _check_made(place, network, findings)
+
+
+def _namespaces(mesh: Mesh) -> Iterator[tuple[str, str, tuple[str, Network]]]:
+    """Places and values of what may name a namespace of yours, each with the network of the services in it."""
+    running = next((service.cell for service in mesh.services.values()), "")
+    # By its id, a mesh names that of the one cell with services.
+    yield "mesh.namespace_id", mesh.about.namespace_id, network_place(mesh, running)
+    for cell, declared in mesh.cells.items():
+        yield f"cells.{cell}.namespace_id", declared.namespace_id, network_place(mesh, cell)
 
 
 def _check_made(at: str, network: Network, findings: Findings) -> None:
@@ -55,6 +67,14 @@ def _check_made(at: str, network: Network, findings: Findings) -> None:
         )
     _check_zones([(f"{place}[{index}]", zone) for index, zone in enumerate(zones)], findings)
     check_range(f"{at}.cidr", network.cidr, findings)
+    for reserved in _RESERVED if is_range(network.cidr) else ():
+        if IPv4Network(network.cidr).overlaps(reserved):
+            findings.add(
+                f"{at}.cidr",
+                f"{network.cidr} is in {reserved}, of which EC2 makes no VPC",
+                "Write private addresses, as in 10.20.0.0/16",
+            )
+            return
     if is_range(network.cidr) and not LARGEST <= IPv4Network(network.cidr).prefixlen <= SMALLEST:
         findings.add(
             f"{at}.cidr",
@@ -85,6 +105,15 @@ def _check_existing(at: str, network: Network, existing: ExistingNetwork, findin
             findings.add(place, f"{cidr} is written twice", "Remove one of them")
     for field in ("subnets", "load_balancer_subnets"):
         _check_subnets(f"{at}.existing.{field}", getattr(existing, field), findings)
+    zones = {subnet: zone for zone, subnet in existing.subnets.items()}
+    for zone, subnet in existing.load_balancer_subnets.items():
+        if ZONE.fullmatch(zone) and zones.get(subnet, zone) != zone:
+            findings.add(
+                f"{at}.existing.load_balancer_subnets.{zone}",
+                f"{subnet} is in {zones[subnet]}, as {at}.existing.subnets has it, and a subnet is in one zone",
+                f"Name a subnet of {zone}, or write {zones[subnet]}",
+                given=(f"{at}.existing.subnets.{zones[subnet]}",),
+            )
 
 
 def no_ranges_of_a_vpc(mesh: Mesh) -> Iterator[Fault]:

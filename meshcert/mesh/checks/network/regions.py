@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 _OF_SEVERAL = {
-    "cluster": "Write its name alone: each cell has a cluster of yours of that name",
+    "cluster": "Write its name alone if each cell has a cluster of yours of that name, or cells.NAME.cluster",
     "network": "Give that cell a network of its own: cells.NAME.network",
 }
 """Remedies for what the file says of all cells."""
@@ -89,8 +89,9 @@ def _check_shared(mesh: Mesh, findings: Findings) -> None:
         "http_name": "it is of one namespace, and each cell with services has one of its own",
     }
     remedies = {
-        "secrets_key": "Remove it: each cell gets a key",
-        "namespace_id": "Remove it: each cell gets a namespace. One that all cells share is named by its ARN",
+        "secrets_key": "Write it in the cell of its account and region: cells.NAME.secrets_key. Others get a key",
+        "namespace_id": "Write it in that namespace's cell, cells.NAME.namespace_id: others get one. One that all "
+        "cells share is named by its ARN",
         "http_name": f"Write it in that namespace's cell: cells.NAME.http_name: {about.http_name}",
     }
     one_runs_all = len({service.cell for service in mesh.services.values()}) <= 1
@@ -106,7 +107,9 @@ def _placed(mesh: Mesh) -> Iterator[_Placed]:
     used = tuple(dict.fromkeys(service.cell for service in mesh.services.values() if service.cell in mesh.cells))
     yield from _zones(mesh)
     if mesh.cluster.existing.startswith("arn:"):
-        yield _of_arn("cluster.existing", mesh.cluster.existing, used)
+        there = tuple(cell for cell in used if not mesh.cells[cell].cluster)
+        yield _of_arn("cluster.existing", mesh.cluster.existing, there)
+    yield from _of_cells(mesh)
     if mesh.logs.existing.startswith("arn:"):
         yield _of_arn("logs.existing", mesh.logs.existing, ())
     if mesh.namespace_owner:
@@ -118,6 +121,15 @@ def _placed(mesh: Mesh) -> Iterator[_Placed]:
             # Which cells use it, only a mesh without faults tells: meshcert.mesh.cells.checks looks at that.
             yield _of_arn(f"hierarchies.{name}.existing.arn", hierarchy.existing.arn, ())._replace(account="")
     yield from _of_services(mesh)
+
+
+def _of_cells(mesh: Mesh) -> Iterator[_Placed]:
+    """What cells have of yours and share with nobody: secrets leave no account, nor what encrypts them."""
+    for name, cell in mesh.cells.items():
+        cluster = cell.cluster.existing if cell.cluster else ""
+        for field, arn in (("cluster.existing", cluster), ("secrets_key", cell.secrets_key)):
+            if arn.startswith("arn:"):
+                yield _of_arn(f"cells.{name}.{field}", arn, (name,))
 
 
 def _of_services(mesh: Mesh) -> Iterator[_Placed]:

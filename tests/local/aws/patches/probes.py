@@ -242,12 +242,15 @@ def cloudformation_exports(stock: Unpatched) -> bool:
 
 
 def cloudformation_security_groups(stock: Unpatched) -> bool:
-    """A rule is authorized twice."""
+    """A rule is authorized twice, and a group goes that a rule of another names."""
     ec2 = stock.client("ec2")
     group = ec2.create_security_group(GroupName="twice", Description="twice")["GroupId"]
     rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/16"}]}
     made = [ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])["Return"] for _ in range(2)]
-    return all(made)
+    caller = ec2.create_security_group(GroupName="caller", Description="caller")["GroupId"]
+    pair = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": caller}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[pair])
+    return all(made) and bool(ec2.delete_security_group(GroupId=caller)["Return"])
 
 
 def cloudformation_buckets(stock: Unpatched) -> bool:

@@ -1,4 +1,4 @@
-"""Rules that are there twice: one is, and whoever goes first takes it along."""
+"""Rules that are there twice: one is, and whoever goes first takes it along. Groups in use stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.local.aws.patches.test_cloudformation_types import resource
 from tests.local.aws.refusals import ClientError, code_of
-from tests.local.aws.stacks import deploy, outputs_of
+from tests.local.aws.stacks import delete, deploy, outputs_of, reasons_of
 
 if TYPE_CHECKING:
     from local.running_aws import LocalAws
@@ -85,3 +85,43 @@ def test_ec2_refuses_a_rule_that_is_there(fresh_aws: LocalAws, direction: str) -
         )
 
     assert code_of(refused) == "InvalidPermission.Duplicate"
+
+
+def test_a_group_that_another_ones_rule_names_stays(fresh_aws: LocalAws) -> None:
+    """An update leaves it behind, a stack that goes does not end, and EC2 refuses; without the rule it goes."""
+    more = with_group(Caller=resource("AWS::EC2::SecurityGroup", GroupDescription="c", VpcId={"Ref": "Vpc"}))
+    deploy(fresh_aws, "groups", more, {"Group": GROUP, "Caller": {"Fn::GetAtt": ["Caller", "GroupId"]}})
+    told = outputs_of(fresh_aws, "groups")
+    rule = resource(
+        "AWS::EC2::SecurityGroupIngress", GroupId=told["Group"], SourceSecurityGroupId=told["Caller"], **PORT
+    )
+    nothing = resource("AWS::CloudFormation::WaitConditionHandle")
+    deploy(fresh_aws, "rules", {"Rule": rule})
+
+    assert deploy(fresh_aws, "groups", with_group()) == "UPDATE_COMPLETE"
+
+    assert f"Caller: resource {told['Caller']} has a dependent object" in reasons_of(fresh_aws, "groups")
+    ec2 = fresh_aws.client("ec2")
+    with pytest.raises(ClientError) as refused:
+        ec2.delete_security_group(GroupId=told["Caller"])
+    assert code_of(refused) == "DependencyViolation"
+    deploy(fresh_aws, "rules", {"Nothing": nothing})
+    ec2.delete_security_group(GroupId=told["Caller"])
+
+
+def test_a_group_that_a_services_tasks_have_stays(fresh_aws: LocalAws) -> None:
+    """As long as there is the service."""
+    ec2, ecs = fresh_aws.client("ec2"), fresh_aws.client("ecs")
+    deploy(fresh_aws, "groups", with_group(), {"Group": GROUP})
+    group = outputs_of(fresh_aws, "groups")["Group"]
+    ecs.create_cluster(clusterName="c")
+    ecs.register_task_definition(
+        family="f", containerDefinitions=[{"name": "a", "image": "a"}], networkMode="awsvpc", cpu="256", memory="512"
+    )
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": [group]}}
+    ecs.create_service(cluster="c", serviceName="s", taskDefinition="f", desiredCount=0, networkConfiguration=network)
+
+    assert delete(fresh_aws, "groups") == "DELETE_FAILED"
+
+    ecs.delete_service(cluster="c", service="s", force=True)
+    ec2.delete_security_group(GroupId=group)

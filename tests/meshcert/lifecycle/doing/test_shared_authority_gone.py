@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from meshcert.errors import AccessDenied
 from meshcert.lifecycle.deciding.findings import Kind
-from tests.meshcert.issuing.own_issuer import OWN_POLICY, OwnIssuer
-from tests.meshcert.lifecycle.runs import due, failing, kinds
-from tests.meshcert.lifecycle.world import DAY, HOUR, ROOT
+from tests.meshcert.issuing.own_issuer import OWN, OWN_POLICY, OwnIssuer
+from tests.meshcert.lifecycle.runs import NAME, due, failing, kinds
+from tests.meshcert.lifecycle.world import DAY, HOUR, MINUTE, ROOT
 from tests.meshcert.lifecycle.world import LifecycleWorld as World
 from tests.meshcert.publishing.fakes import UNANSWERED
 
 GONE = failing({"not_after"}, AccessDenied("acm-pca:GetCertificateAuthorityCertificate", ROOT, "AccessDeniedException"))
 """Nobody shares the CA any more, so even its certificate is denied."""
 OF_ITS_CA = {Kind.CA_MISSING, Kind.CA_AGEING, Kind.CA_TOO_SHORT}
+
+
+class RenewingAnew(OwnIssuer):
+    """One that gives each renewal a moment of its own."""
+
+    can = replace(OWN, renews_anew=True)
 
 
 @pytest.fixture
@@ -42,6 +50,31 @@ def test_renewals_fail_and_are_told_while_what_is_served_goes_on(cell: World) ->
     cell.settle(within=4 * DAY)
     assert cell.served == {cell.issued} != served
     assert kinds(cell.look()) == set()
+
+
+def test_nobody_looks_every_minute_for_a_share_that_has_ended(cell: World) -> None:
+    """The looks have a quota, and those of others would wait; that it is shared again is seen within the hour."""
+    cell.look(around=GONE)
+
+    look_at = cell.table.rows[NAME].look_at
+
+    assert look_at
+    assert HOUR / 2 < look_at - cell.clock.now() <= HOUR
+    assert kinds(cell.look(around=GONE)) == {Kind.AWS_DENIED}
+    assert kinds(cell.look()) == set()
+
+
+def test_a_renewal_that_is_due_before_is_not_kept_waiting() -> None:
+    """Its moment comes first, however long the CA is left alone."""
+    cell = World(policy=OWN_POLICY, issuer=RenewingAnew)
+    planned = cell.look(around=GONE).plan
+    assert planned
+    assert planned.due_at
+    cell.pass_time(planned.due_at - cell.clock.now() - 10 * MINUTE)
+
+    cell.look(around=GONE)
+
+    assert cell.table.rows[NAME].look_at == planned.due_at
 
 
 def test_a_bad_version_goes_back_without_the_account_of_the_cas(cell: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshcert.mesh import read_mesh
+from meshcert.mesh.cells.checks import empty_cells
 from tests.meshcert.mesh.cells.yelb import (
     AUTHORITIES,
     BACKEND,
@@ -13,6 +14,7 @@ from tests.meshcert.mesh.cells.yelb import (
     IN_ONE_NAMESPACE,
     LIST,
     LISTED,
+    OVER_A_REGION,
     SHARED,
     SHARED_NAMESPACE,
     YELB,
@@ -20,6 +22,7 @@ from tests.meshcert.mesh.cells.yelb import (
 )
 from tests.meshcert.mesh.mesh_slips import REMOVED, Slip, changed
 
+KEY = "arn:aws:kms:{}:{}:key/01234567-89ab-cdef-0123-456789abcdef"
 SLIPS = [
     Slip("services.ui.cell", "frontent", "there is no cell frontent", "frontend"),
     Slip("services.ui.cell", REMOVED, "it is missing", "Name a cell: shared, frontend, backend"),
@@ -28,12 +31,35 @@ SLIPS = [
     Slip("cells.frontend.account", "2222", "", ""),
     Slip("cells.frontend.account", BACKEND, "is cell frontend already", "Give it another", "cells.backend"),
     Slip("cells.frontend.region", "eu-central-1", "RAM shares in one region", "in each", "hierarchies.edge.cell"),
-    Slip("cells.backend.network", {"cidr": "10.1.128.0/17"}, "would be there twice", "Give it other addresses"),
+    Slip(
+        "cells.backend.network",
+        {"cidr": "10.1.128.0/17"},
+        "would be there twice",
+        "network: {cidr: 10.2.0.0/16}",
+    ),
     Slip("cells.backend.namespace", "frontend.yelb.internal", "a VPC resolves one zone", "namespace of its own"),
     Slip("mesh.http_name", "yelb.internal-1a2b", "each cell with services has one", "cells.NAME.http_name: yelb.int"),
-    Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "each cell gets a namespace"),
-    Slip("mesh.secrets_key", f"arn:aws:kms:eu-west-1:{SHARED}:key/a", "a KMS key is of one account", "gets a key"),
-    Slip("cells.backend.namespace_id", "ns-0123456789abcdef", "", ""),
+    Slip("mesh.namespace_id", "ns-0123456789abcdef", "a namespace is of one account", "cells.NAME.namespace_id"),
+    Slip("mesh.secrets_key", KEY.format("eu-west-1", SHARED), "a KMS key is of one account", "cells.NAME.secrets_key"),
+    Slip("cells.backend.namespace_id", "ns", "", ""),
+    Slip("cells.backend.namespace_id", "ns-0123456789abcdef", "in its own VPC", "below cells.backend.network.existing"),
+    Slip("cells.backend.secrets_key", KEY.format("eu-west-1", SHARED), f"of account {SHARED}", f"account {BACKEND}"),
+    Slip("cells.backend.secrets_key", KEY.format("us-east-1", BACKEND), "it is in us-east-1", "Name one in eu-west-1"),
+    Slip("cells.backend.secrets_key", "alias/ours", "", ""),
+    Slip(
+        "cells.backend.cluster",
+        {"existing": f"arn:aws:ecs:eu-west-1:{FRONTEND}:cluster/shop"},
+        f"it is of account {FRONTEND}, and cell backend",
+        f"Name one of account {BACKEND}",
+        "cells.backend.cluster.existing",
+    ),
+    Slip(
+        "cells.backend.cluster",
+        {"existing": "shop", "container_insights": True},
+        "the cluster is yours",
+        "remove cells.backend.cluster.existing",
+        "cells.backend.cluster.container_insights",
+    ),
     Slip("cells.backend.discovery", "dsn", "", ""),
     Slip("cells.frontend.region", "cn-north-1", "in another partition of AWS", "Write dns", "cells.backend.discovery"),
 ]
@@ -366,21 +392,28 @@ def test_a_role_has_room_for_the_accounts_of_its_callers() -> None:
     assert problem.endswith("characters: IAM takes 2,048")
 
 
-def test_a_call_between_regions_goes_by_files_as_the_fault_says() -> None:
-    """Its CAs are shared in their own region alone, so neither side can name the other's hierarchy."""
-    far = {**YELB["hierarchies"]["inner"], "cell": "backend", "subject": {"organization": "Yelb far"}}
-    there: list[tuple[str, object]] = [("cells.backend.region", "ap-southeast-2"), ("hierarchies.far", far)]
-    there += [(f"identities.{name}.hierarchy", "far") for name in ("appserver", "redis", "postgres")]
-    validation = "listeners[0].tls.validation.trust"
-    there += [(f"virtual_nodes.{name}.{validation}", {"hierarchy": "far"}) for name in ("redis", "postgres")]
-    there += [("virtual_nodes.appserver.backend_defaults.client_policy.tls.validation.trust", {"hierarchy": "far"})]
-    both = ("virtual_nodes.ui.backends[0].client_policy.tls.validation.trust", f"virtual_nodes.appserver.{validation}")
+def test_a_call_between_regions_trusts_the_root_that_the_file_has() -> None:
+    """By a file of the user's or by hierarchy; certificates are not signed across, nor revocation lists read."""
+    both = OVER_A_REGION[-2][0], OVER_A_REGION[-1][0]
     volumes = {"volumes": [{"container_path": "/keys", "efs": {"file_system_id": "fs-0123456789abcdef0"}}]}
     files: list[tuple[str, object]] = [(f"services.{name}.proxy", volumes) for name in ("ui", "appserver")]
     files += [(place, {"file": {"certificate_chain": "/keys/other.pem"}}) for place in both]
     joined = [("hierarchies.inner.also_trust", ["far"]), ("hierarchies.far.also_trust", ["inner"])]
+    own = {"cluster": "own", "service": "ui", "container": "app", "security_group": "sg-0123456789abcdef0"}
+    attached = {"cell": "frontend", "virtual_node": "ui", "application": {"port": 8080}, "attached": own}
+    found_by_dns = ("cells.backend.discovery", "dns")
 
-    assert reading(*there, *files).faults == ()
-    told = {fault.place: fault.remedy for fault in reading(*there, *joined).faults}
-    assert set(told) == {"hierarchies.inner.cell", "hierarchies.far.cell"}
-    assert all("trust: {file: ...}, not by hierarchy or also_trust" in remedy for remedy in told.values())
+    for way in ((), files, joined, [("services.ui", attached), found_by_dns]):
+        assert reading(*OVER_A_REGION, *way).faults == ()
+    (signed,) = reading(*OVER_A_REGION, ("hierarchies.far.cell", "shared")).faults
+    assert (signed.place, "Declare a hierarchy in each region" in signed.remedy) == ("hierarchies.far.cell", True)
+    (listed,) = reading(*OVER_A_REGION, ("hierarchies.far.revocation", "crl")).faults
+    assert (listed.place, "Write revocation: none" in listed.remedy) == ("hierarchies.far.revocation", True)
+
+
+def test_a_cell_that_nothing_is_in_is_a_finding() -> None:
+    """A deploy would take it, and make a stack with nothing in it."""
+    read = reading(("cells.spare", {"account": "444455556666", "region": "eu-west-1"}))
+
+    assert read.mesh, read.faults
+    assert [finding.place for finding in empty_cells(read.mesh)] == ["cells.spare"]

@@ -38,6 +38,18 @@ IN_ONE_NAMESPACE = (
     ),
 )
 """Both cells in a namespace that the shared cell's account shares with them."""
+FAR = "ap-southeast-2"
+_VALIDATION = "listeners[0].tls.validation.trust"
+OVER_A_REGION: tuple[tuple[str, object], ...] = (
+    ("cells.backend.region", FAR),
+    ("hierarchies.far", {**YELB["hierarchies"]["inner"], "cell": "backend", "subject": {"organization": "Yelb far"}}),
+    *((f"identities.{name}.hierarchy", "far") for name in ("appserver", "redis", "postgres")),
+    *((f"virtual_nodes.{name}.{_VALIDATION}", {"hierarchy": "far"}) for name in ("redis", "postgres")),
+    ("virtual_nodes.appserver.backend_defaults.client_policy.tls.validation.trust", {"hierarchy": "far"}),
+    ("virtual_nodes.ui.backends[0].client_policy.tls.validation.trust", {"hierarchy": "far"}),
+    (f"virtual_nodes.appserver.{_VALIDATION}", {"hierarchy": "inner"}),
+)
+"""The backend in another region, with a hierarchy of its own; each side of the call over it trusts the other's."""
 LIST = f"s3://meshcert-yelb-crl-{SHARED}-eu-west-1/crl/{AUTHORITIES['inner'][-36:]}.crl"
 LISTED = (
     ("hierarchies.inner.revocation", "crl"),

@@ -12,7 +12,7 @@ from tests.local.aws.stacks import deploy, reasons_of
 from tests.meshcert.mesh.mesh_slips import COLOR, REMOVED, changed
 from tests.stacks.synthesis import synthesise
 from tools import first_deploy
-from tools.authorities_in_use import InUse, authorities_in_use
+from tools.moves.authorities_in_use import InUse, authorities_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,27 +3,26 @@ Changes that no deploy can carry out, or that take away what nobody asked to los
 
 Between what a deploy has made and what is yours, CloudFormation would make the new before the old, under a name that is
 taken, or take away an ARN that another stack still imports. Either fails after minutes, with a sentence about something
-else. Log groups it deletes with all their lines.
+else. Log groups it deletes with all their lines, services with their tasks.
 """
 
 from __future__ import annotations
 
-import json
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert import naming
-from meshcert.deploying.custom_resource import IDENTITY_TYPE
-from meshcert.deploying.settings import SETTINGS_TYPE
 from meshcert.mesh.checks.stacks.caller_rules import SHARED, caller_rules, group_of
 from meshcert.mesh.edges.callers import ONE_BY_ONE, callers, calling, sharing
 from meshcert.mesh.stacks.logical_ids import logical_id, root_output
 from meshcert.mesh.stacks.shards import stack_of
+from tools.moves.changed_owners import changed_owners
+from tools.moves.made import LOG_GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from meshcert.mesh import Mesh
+    from tools.moves.made import Made
 
 _BESIDE = (
     "A mesh does not move: make a second one beside it, with a name of its own, and move callers over "
@@ -33,81 +32,8 @@ _ROTATE = (
     "For other key material, keep the key and have its owner rotate it (aws kms rotate-key-on-demand): its ARN stays, "
     "and it decrypts what is there. "
 )
-_NAMED = {
-    "AWS::ECS::Service": ("services", "ServiceName"),
-    SETTINGS_TYPE: ("services", "Service"),
-    IDENTITY_TYPE: ("identities", "Identity"),
-}
-"""The property with the name of a service or an identity, by the type of the resource that every one of them has."""
-_FILTER, _LOG_GROUP = "AWS::Logs::MetricFilter", "AWS::Logs::LogGroup"
 _MEANWHILE = "Stacks are deployed in any order, and these would be shut out meanwhile."
 _MOST_TOLD = 5
-
-
-class Made(NamedTuple):
-    """
-    What earlier deploys have made.
-
-    Args:
-        kinds: The types of resources in the stack of the services; None if there is no such stack.
-        outputs: The names of the outputs of the stack of the CAs.
-        log_groups: The names of that stack's log groups that go when they leave its template.
-        filtered: The names of log groups that its metric filters name, which are yours.
-        secrets_key: ARN of the key of yours that the secrets are under; empty if it was made, None if it is not known.
-        homes: The stack of each service and each identity, without the mesh's name; by ``services`` or ``identities``,
-            and its own name.
-        sharing: The services whose tasks have the security group that callers share besides their own.
-        admitted: Which security groups let which others in, as :class:`CallerRule` names callee and caller.
-        namespace: Id or ARN of the namespace of yours that services are made in; empty if it was made, or if no service
-            of that stack is in one.
-    """
-
-    kinds: frozenset[str] | None
-    outputs: frozenset[str]
-    log_groups: frozenset[str] = frozenset()
-    filtered: frozenset[str] = frozenset()
-    secrets_key: str | None = None
-    homes: Mapping[tuple[str, str], str] = MappingProxyType({})
-    sharing: frozenset[str] = frozenset()
-    admitted: frozenset[tuple[str, str]] = frozenset()
-    namespace: str = ""
-
-    @classmethod
-    def of(
-        cls,
-        services: Mapping[str, Any] | None,
-        outputs: frozenset[str],
-        identities: Mapping[str, Any] | None = None,
-        others: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> Made:
-        """
-        What the templates say.
-
-        Args:
-            services: That of the services' stack; None if there is none.
-            outputs: The names of the outputs of the stack of the CAs.
-            identities: That of the identities' stack.
-            others: Those of all stacks that hold services or identities, by the stacks' names without the mesh's.
-        """
-        resources = services["Resources"].values() if services else ()
-        groups = (each for each in resources if each["Type"] == _LOG_GROUP)
-        names = (
-            each.get("Properties", {}).get("LogGroupName")
-            for each in groups
-            if not str(each.get("DeletionPolicy", "")).startswith("Retain")
-        )
-        filters = (each["Properties"]["LogGroupName"] for each in resources if each["Type"] == _FILTER)
-        return cls(
-            frozenset(each["Type"] for each in resources) if services else None,
-            outputs,
-            frozenset(name for name in names if isinstance(name, str)),
-            frozenset(name for name in filters if isinstance(name, str)),
-            None if identities is None else _secrets_key(identities),
-            dict(home for stack, template in (others or {}).items() for home in _homes(stack, template)),
-            frozenset(name for template in (others or {}).values() for name in _sharing(template)),
-            frozenset(rule for template in (others or {}).values() for rule in _admitted(template)),
-            _namespace(services) if services else "",
-        )
 
 
 def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> Iterator[str]:
@@ -150,6 +76,7 @@ def refused_moves(mesh: Mesh, made: Made, one_by_one: Collection[str] = ()) -> I
             )
     yield from _moves_between_stacks(mesh, made)
     yield from _callers_shut_out(mesh, made, one_by_one)
+    yield from changed_owners(mesh, made.owners)
 
 
 def _lost_logs(mesh: Mesh, made: Made) -> Iterator[str]:
@@ -161,20 +88,12 @@ def _lost_logs(mesh: Mesh, made: Made) -> Iterator[str]:
             "with their lines. To keep them, deploy once with logs: {group_per_service: true}, which marks them so. "
             'To let them go, write false (docs/deploying.md, "What is kept, and deploying over it")'
         )
-    if mesh.logs.existing and not mesh.logs.keep_made and not made.filtered and _LOG_GROUP in (made.kinds or ()):
+    if mesh.logs.existing and not mesh.logs.keep_made and not made.filtered and LOG_GROUP in (made.kinds or ()):
         yield (
             "logs.existing: tasks write to what a deploy has made, and would lose the right to it while they run; "
             f"{naming.tasks_log_group(mesh.name)} would be deleted with its lines. Add keep_made: true to what stands "
             'below logs, and take it out when you need its lines no more (docs/mesh-file.md, "A log group of yours")'
         )
-
-
-def _homes(stack: str, template: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
-    for resource in template["Resources"].values():
-        kind, key = _NAMED.get(resource["Type"], ("", ""))
-        name = resource.get("Properties", {}).get(key)
-        if isinstance(name, str):
-            yield (kind, name), stack
 
 
 def _moves_between_stacks(mesh: Mesh, made: Made) -> Iterator[str]:
@@ -190,41 +109,6 @@ def _moves_between_stacks(mesh: Mesh, made: Made) -> Iterator[str]:
             "it. A stack cannot hand over what it has made, and names are taken until it is gone: name in shards what "
             'is not deployed yet, and leave the others where they are (docs/mesh-file.md, "Shards")'
         )
-
-
-def _sharing(template: Mapping[str, Any]) -> Iterator[str]:
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::ECS::Service":
-            properties = resource["Properties"]
-            network = properties.get("NetworkConfiguration", {}).get("AwsvpcConfiguration", {})
-            if len(network.get("SecurityGroups", ())) > 1:
-                yield properties["ServiceName"]
-
-
-def _admitted(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The rules of a stack that let callers in; a group is known by the name of the parameter that has its id."""
-    resources = template["Resources"].values()
-    names = {
-        json.dumps(each["Properties"]["Value"]): each["Properties"]["Name"]
-        for each in resources
-        if each["Type"] == "AWS::SSM::Parameter" and isinstance(each["Properties"]["Name"], str)
-    }
-    for name, parameter in template.get("Parameters", {}).items():
-        names[json.dumps({"Ref": name})] = parameter.get("Default", "")
-    for each in resources:
-        if each["Type"] == "AWS::EC2::SecurityGroupIngress":
-            callee, caller = (each["Properties"].get(key) for key in ("GroupId", "SourceSecurityGroupId"))
-            if callee and caller:
-                yield (
-                    _group_named(names.get(json.dumps(callee), callee)),
-                    _group_named(names.get(json.dumps(caller), caller)),
-                )
-
-
-def _group_named(parameter: Any) -> str:
-    """The group as a :class:`CallerRule` names it; an id, or what has no name in the template, as it stands there."""
-    kind, _, service = str(parameter).removeprefix("/meshcert/").partition("/")[2].partition("/")
-    return {"group": service, "callers": SHARED}.get(kind, str(parameter))
 
 
 def _callers_shut_out(mesh: Mesh, made: Made, one_by_one: Collection[str]) -> Iterator[str]:
@@ -271,25 +155,6 @@ def _same_stack(made: Made, caller: str, callee: str) -> bool:
     """Whether one stack has made both; so too if one is not there yet."""
     homes = {made.homes.get(("services", name)) for name in (caller, callee)}
     return None in homes or len(homes) == 1
-
-
-def _namespace(services: Mapping[str, Any]) -> str:
-    """The namespace of yours that services in the template are made in; empty without."""
-    for each in services["Resources"].values():
-        if each["Type"] == "AWS::ServiceDiscovery::Service":
-            properties = each.get("Properties", {})
-            named = properties.get("NamespaceId") or properties.get("DnsConfig", {}).get("NamespaceId")
-            return named if isinstance(named, str) else ""
-    return ""
-
-
-def _secrets_key(identities: Mapping[str, Any]) -> str | None:
-    """What the alias in the template of the identities' stack is for: a key of yours by its ARN, or the made one."""
-    for each in identities["Resources"].values():
-        if each["Type"] == "AWS::KMS::Alias":
-            target = each["Properties"]["TargetKeyId"]
-            return target if isinstance(target, str) else ""
-    return None
 
 
 def _key(arn: str) -> str:

@@ -12,7 +12,8 @@ from meshcert import naming
 from meshcert.mesh import Mesh, read_mesh
 from tests.meshcert.mesh.mesh_slips import changed
 from tools import first_deploy
-from tools.refused_moves import Made, refused_moves
+from tools.moves.made import Made
+from tools.moves.refused_moves import refused_moves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -206,7 +207,7 @@ def test_a_deploy_that_goes_over_to_a_log_group_of_yours_asks_about_it(
     monkeypatch.setattr("tools.verify_aws.main", ask)
     monkeypatch.setattr("tools.first_deploy.KnownDeploy.is_first", False)
     monkeypatch.setattr("tools.first_deploy.KnownDeploy.made", lambda _: OWN._replace(filtered=filtered))
-    monkeypatch.setattr("tools.first_deploy.KnownDeploy.authorities_in_use", lambda _: [])
+    monkeypatch.setattr("tools.first_deploy.KnownDeploy.still_in_use", lambda _: [])
 
     code = first_deploy.main(["true", "-c", f"mesh={file}"], tmp_path / "kept")
 
@@ -331,3 +332,16 @@ def test_a_stack_says_which_services_and_identities_it_has_made() -> None:
     assert found.homes == dict.fromkeys(names, "services-x")
     assert found.sharing == {"e"}
     assert found.admitted == {("a", ""), ("sg-0123456789abcdef0", "a")}
+
+
+def test_a_deploy_that_nothing_was_asked_of_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the right to read templates it runs all the same, and names the right."""
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(changed())
+    monkeypatch.setattr("tools.first_deploy.KnownDeploy.is_first", False)
+    monkeypatch.setattr("tools.first_deploy.KnownDeploy.made", lambda _: None)
+
+    assert first_deploy.main(["true", "-c", f"mesh={file}"], tmp_path / "kept") == 0
+    assert "cloudformation:GetTemplate" in capsys.readouterr().err
