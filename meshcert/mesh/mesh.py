@@ -206,7 +206,7 @@ class Mesh(Part):
 
     @property
     def sidecar_architectures(self) -> list[str | None]:
-        """The CPU architectures that Envoy's image is named for: None for the deploy's, and what attached services name."""
+        """The CPU architectures that Envoy's image is named for: None for the deploy's, and attached services' own."""
         attached = [service.attached for service in self.services.values() if service.attached]
         named = {each.architecture.value for each in attached if each.architecture}
         return [None, *sorted(named)] if attached else []
