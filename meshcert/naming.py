@@ -168,9 +168,14 @@ def issuance_parameter(mesh: str, identity: str) -> str:
     return f"/meshcert/{mesh}/issuance/{identity}"
 
 
-def sidecar_image(mesh: str) -> str:
-    """Name of the Systems Manager parameter with the image of Envoy, for task definitions of the user's."""
-    return f"/meshcert/{mesh}/sidecar/image"
+def sidecar_image(mesh: str, architecture: str | None = None) -> str:
+    """
+    Name of the Systems Manager parameter with the image of Envoy, for task definitions of the user's.
+
+    Args:
+        architecture: ``arm64`` or ``x86_64``; None for that of the mesh's deploy.
+    """
+    return f"/meshcert/{mesh}/sidecar/image" + (f"/{architecture}" if architecture else "")
 
 
 def sidecar_registry(mesh: str, service: str) -> str:

@@ -10,7 +10,6 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
@@ -24,7 +23,7 @@ from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.crossings import discovery_role, open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
-from stacks.constructs.images import envoy_asset, envoy_image
+from stacks.constructs.images import envoy_image, name_envoy_image
 from stacks.constructs.network import SERVICES, placement
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
@@ -118,13 +117,7 @@ class ServicesStack(Stack):
             for service in mesh.services
             if service not in own
         }
-        if attached:
-            ssm.StringParameter(
-                self,
-                "SidecarImage",
-                parameter_name=naming.sidecar_image(name),
-                string_value=envoy_asset(self, platform).image_uri,
-            )
+        name_envoy_image(self, name, platform, mesh.sidecar_architectures)
         services: dict[str, EnvoyService | AttachedService] = {**own, **attached}
         callees = {declared.virtual_node: services[service] for service, declared in mesh.services.items()}
         for caller in services.values():

@@ -43,7 +43,9 @@ class OwnApp(Stack):
         cluster = ecs.Cluster(self, "Cluster", cluster_name="own", vpc=vpc)
         group = ec2.SecurityGroup(self, "Group", vpc=vpc)
         group.add_ingress_rule(ec2.Peer.ipv4(ADDRESSES), ec2.Port.tcp(PORT))
-        image = ecr_assets.DockerImageAsset(self, "Image", directory=str(APPLICATION))
+        # What Fargate runs a task on where the task definition does not say.
+        platform = ecr_assets.Platform.LINUX_AMD64
+        image = ecr_assets.DockerImageAsset(self, "Image", directory=str(APPLICATION), platform=platform)
         task = ecs.FargateTaskDefinition(self, "Task", cpu=512, memory_limit_mib=1024)
         application = task.add_container(
             "app",

@@ -21,7 +21,7 @@ locals {
 }
 
 # meshcert
-data "aws_ssm_parameter" "envoy" { name = "/meshcert/shop/sidecar/image" }
+data "aws_ssm_parameter" "envoy" { name = "/meshcert/shop/sidecar/image/x86_64" }
 data "aws_ssm_parameter" "registry" { name = "/meshcert/shop/sidecar/stock/registry" }
 
 locals {

@@ -57,6 +57,7 @@ def _build(options: argparse.Namespace, store: ImageStore) -> None:
         target=options.target,
         envoy=_envoy(),
         venvs=_ROOT / "build/image-venvs",
+        architecture=options.platform.rpartition("/")[2],
     )
     if not request.dockerfile.is_file():
         raise DockerError(f"failed to read dockerfile: {request.dockerfile}: no such file")
@@ -150,8 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     building.add_argument("-f", "--file")
     building.add_argument("--target")
     building.add_argument("--build-arg", action="append", default=[])
-    # Accepted because the CDK passes them: they choose a machine, a cache or a form of output that is not here.
-    for ignored in ("--platform", "--network", "--output", "--cache-from", "--cache-to", "--progress", "--provenance"):
+    building.add_argument("--platform", default="")
+    # Accepted because the CDK passes them: they choose a network, a cache or a form of output that is not here.
+    for ignored in ("--network", "--output", "--cache-from", "--cache-to", "--progress", "--provenance"):
         building.add_argument(ignored, action="append")
     building.add_argument("--no-cache", action="store_true")
     building.set_defaults(run=_build)

@@ -42,6 +42,8 @@ class BuildRequest:
         target: Name of the stage to stop at, or None for the last.
         envoy: Envoy's binary on this machine, or None if there is none.
         venvs: Folder in which Python environments are kept between builds.
+        architecture: What the image says that it is for, as OCI's image configuration has it; empty where nobody asked.
+            It holds this machine's programs all the same.
     """
 
     context: Path
@@ -50,6 +52,7 @@ class BuildRequest:
     target: str | None
     envoy: Path | None
     venvs: Path
+    architecture: str
 
 
 def build(request: BuildRequest, output: Path, say: Callable[[str], None]) -> None:
@@ -75,7 +78,8 @@ def build(request: BuildRequest, output: Path, say: Callable[[str], None]) -> No
         current.run()
     final = built[stages[last].name]
     final.rootfs.rename(output / "rootfs")
-    (output / "image.json").write_text(json.dumps(final.description, indent=2, sort_keys=True) + "\n")
+    description = {**final.description, "Architecture": request.architecture}
+    (output / "image.json").write_text(json.dumps(description, indent=2, sort_keys=True) + "\n")
     for stage_build in {id(item): item for item in built.values()}.values():
         shutil.rmtree(stage_build.rootfs, ignore_errors=True)
 

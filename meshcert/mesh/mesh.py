@@ -204,6 +204,13 @@ class Mesh(Part):
             and all(listener.tls and listener.tls.mode is TlsMode.STRICT for listener in node.listeners)
         }
 
+    @property
+    def sidecar_architectures(self) -> list[str | None]:
+        """The CPU architectures that Envoy's image is named for: None for the deploy's, and attached services' own."""
+        attached = [service.attached for service in self.services.values() if service.attached]
+        named = {each.architecture.value for each in attached if each.architecture}
+        return [None, *sorted(named)] if attached else []
+
     def cloud_map_name(self, service: str) -> str:
         """
         Name of the Cloud Map service that a service's tasks are registered in.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Aws, IgnoreMode
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_ssm as ssm
 
 from meshcert import naming
 
@@ -45,9 +47,24 @@ def envoy_image(platform: Platform) -> ecs.ContainerImage:
     return ecs.ContainerImage.from_asset(str(ROOT), **_envoy(platform))
 
 
-def envoy_asset(scope: Construct, platform: Platform) -> ecr_assets.DockerImageAsset:
-    """The same image by its name in Amazon ECR, for task definitions that are not of this stack."""
-    return ecr_assets.DockerImageAsset(scope, "EnvoyImage", directory=str(ROOT), **_envoy(platform))
+def name_envoy_image(scope: Construct, mesh: str, platform: Platform, architectures: Iterable[str | None]) -> None:
+    """
+    Name the same image in Amazon ECR for task definitions of yours, in a parameter of Systems Manager.
+
+    Args:
+        platform: The one that the deploy's own tasks run on.
+        architectures: Those that services of yours run on, None for the deploy's own; each gets a parameter of its own.
+    """
+    for architecture in architectures:
+        built = replace(platform, architecture=architecture) if architecture else platform
+        suffix = architecture or ""
+        asset = ecr_assets.DockerImageAsset(scope, f"EnvoyImage{suffix}", directory=str(ROOT), **_envoy(built))
+        ssm.StringParameter(
+            scope,
+            f"SidecarImage{suffix}",
+            parameter_name=naming.sidecar_image(mesh, architecture),
+            string_value=asset.image_uri,
+        )
 
 
 def _envoy(platform: Platform) -> dict[str, Any]:

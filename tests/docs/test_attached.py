@@ -65,7 +65,7 @@ def test_the_json_in_the_terraform_module_is_what_the_command_prints() -> None:
     printed = json.loads(_sidecar(*shlex.split(command)))
 
     assert json.loads(document) == printed
-    parameters = [naming.sidecar_image("shop"), printed["registry_parameter"]]
+    parameters = [naming.sidecar_image("shop", "x86_64"), printed["registry_parameter"]]
     assert re.findall(r'^data "aws_ssm_parameter" "\w+" { name = "(.*)" }$', MODULE, re.MULTILINE) == parameters
     assert max(map(len, MODULE.splitlines())) <= 120
 

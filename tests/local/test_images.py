@@ -55,7 +55,7 @@ def lay_out(context: Path, output: Path, **options: str) -> Path:
     output.mkdir()
     envoy = context.parent / "envoy-binary"
     envoy.write_bytes(b"\x7fELF")
-    request = BuildRequest(context, context / "Dockerfile", options, None, envoy, context.parent / "venvs")
+    request = BuildRequest(context, context / "Dockerfile", options, None, envoy, context.parent / "venvs", "")
     build(request, output, lambda _: None)
     return output
 
@@ -128,7 +128,7 @@ def test_equal_images_are_kept_once_and_a_tag_can_be_given_anew(tmp_path: Path) 
 
     assert docker("inspect", "cdkasset-1", environment=environment).returncode == 1
     first = docker("build", "--tag", "cdkasset-1", "--platform", "linux/arm64", str(context), environment=environment)
-    second = docker("build", "--tag", "cdkasset-2", str(context), environment=environment)
+    second = docker("build", "--tag", "cdkasset-2", "--platform", "linux/arm64", str(context), environment=environment)
     tagged = docker("tag", "cdkasset-1", "111122223333.dkr.ecr.eu-west-1.amazonaws.com/r:abc", environment=environment)
     inspected = docker("inspect", "cdkasset-1", environment=environment)
 

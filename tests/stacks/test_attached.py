@@ -276,6 +276,29 @@ def test_the_construct_refuses_tasks_that_share_an_address(mode: ecs.NetworkMode
         EnvoySidecar(task, "Sidecar", task=task, mesh=str(FILE), service="orders", application=application)
 
 
+@pytest.mark.parametrize("deployed_on", ["arm64", "x86_64"])
+def test_its_envoy_is_built_for_the_processor_that_its_tasks_run_on(deployed_on: str, tmp_path: Path) -> None:
+    """Beside that of the deploy, in a parameter of its own; who reads the deploy's finds it where it was."""
+    found = assemble(tmp_path, mesh=str(FILE), architecture=deployed_on)
+    template = next(each for each in found if each.stack_name == "shop-services").template["Resources"]
+
+    named = {each["Name"]: json.dumps(each["Value"]) for each in _of(template, "AWS::SSM::Parameter")}
+    images = {name.rpartition("image")[2]: value for name, value in named.items() if "/sidecar/image" in name}
+
+    assert set(images) == {"", "/x86_64"}
+    assert len(set(images.values())) == (1 if deployed_on == "x86_64" else 2)
+
+
+def test_the_construct_refuses_tasks_of_another_processor(tmp_path: Path) -> None:
+    """They could not start; Fargate takes x86-64 where nothing is said, as the app of the example does."""
+    runs_on = ecs.RuntimePlatform(cpu_architecture=ecs.CpuArchitecture.ARM64)
+    task = ecs.FargateTaskDefinition(Stack(App(outdir=str(tmp_path)), "own"), "Task", runtime_platform=runs_on)
+    application = task.add_container("app", image=ecs.ContainerImage.from_registry("orders"))
+
+    with pytest.raises(MeshInvalid, match="built for X86_64, and the task definition runs on ARM64"):
+        EnvoySidecar(task, "Sidecar", task=task, mesh=str(FILE), service="orders", application=application)
+
+
 def test_without_a_mesh_the_app_is_as_it_was(own: Template, tmp_path: Path) -> None:
     """The sidecar adds to roles, task definition and service, and replaces no resource."""
     before = _own(tmp_path, "")

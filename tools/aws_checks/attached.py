@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert.aws.ecs.strategies import refusal
 from meshcert.aws.ecs.ways_past import AWSVPC, TASK_DEFINITION, WaysPast, close, ways_past
 from meshcert.mesh import sidecar
+from meshcert.mesh.applications.attached import Architecture
 from meshcert.mesh.rendering.sidecar import container_definition, dependencies
 from meshcert.proxy import RotationMode
 from tools.aws_checks.services import described, judge_deployments, task_definition
@@ -16,6 +17,7 @@ from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from meshcert.mesh.applications.attached import Attachment
     from tools.aws_checks.deployment import Deployment
 
 ANY_IMAGE = ""
@@ -34,6 +36,7 @@ class SidecarSeen:
         wanted: What the application's container has to have beside its name.
         definition: The task definition that the service runs.
         task_role: Name of its task role in the mesh file, by which other cells admit it; empty if it has none there.
+        architecture: The CPU architecture that its Envoy is built for, as ECS calls it; empty if that is not known.
     """
 
     name: str
@@ -42,6 +45,7 @@ class SidecarSeen:
     wanted: Mapping[str, Any]
     definition: Mapping[str, Any]
     task_role: str = ""
+    architecture: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,16 @@ def _sidecar(deployment: Deployment, name: str) -> SidecarSeen:
         {**application, "dependsOn": dependencies(wanted.application_after)},
         task_definition(deployment, name),
         wanted.attached.task_role,
+        _architecture(deployment, wanted.attached),
     )
+
+
+def _architecture(deployment: Deployment, attached: Attachment) -> str:
+    """What the file says; else that of the functions, which is the deploy's."""
+    if attached.architecture:
+        return attached.architecture.of_ecs
+    functions = deployment.declared("renewal", "AWS::Lambda::Function")
+    return next((str(each.get("Architectures", [Architecture.X86_64])[0]).upper() for each in functions.values()), "")
 
 
 def _lasting(deployment: Deployment) -> Iterable[str]:
@@ -97,20 +110,8 @@ def _ways_past(deployment: Deployment, name: str) -> WaysPast:
 
 def judge_sidecar(seen: SidecarSeen) -> Judgement:
     """Judge whether a task definition has what ``meshcert sidecar`` prints today."""
-    mode = seen.definition.get("networkMode", "bridge")
-    if mode != AWSVPC:
-        return contradicted(
-            f"network mode {mode}",
-            f"Set network mode {AWSVPC}: with {mode}, tasks share an address, and Cloud Map could not tell them apart",
-        )
-    if not seen.definition.get("taskRoleArn"):
-        return contradicted("no task role", "Give the task definition a role, with the policy that is printed")
-    role = seen.definition["taskRoleArn"].partition("/")[2] or seen.definition["taskRoleArn"]
-    if seen.task_role not in {"", role}:
-        return contradicted(
-            f"task role {role}, not {seen.task_role}",
-            f"Other cells admit the role that services.{seen.name}.attached.task_role names: write {role} there",
-        )
+    if unfit := _unfit(seen):
+        return unfit
     found = {each["name"]: each for each in seen.definition["containerDefinitions"]}
     wanted: list[Mapping[str, Any]] = [*seen.containers]
     if seen.application:
@@ -121,7 +122,33 @@ def judge_sidecar(seen: SidecarSeen) -> Judgement:
     others = [place for each in wanted for place in _differences(each, found[each["name"]], each["name"])]
     if others:
         return contradicted(f"other than printed: {', '.join(others)}", remedy)
-    return confirmed(f"{', '.join(each['name'] for each in wanted)} as printed, network mode {mode}")
+    return confirmed(f"{', '.join(each['name'] for each in wanted)} as printed, network mode {AWSVPC}")
+
+
+def _unfit(seen: SidecarSeen) -> Judgement | None:
+    """What of a task definition keeps the containers from running, or from being known, whatever they are."""
+    mode = seen.definition.get("networkMode", "bridge")
+    if mode != AWSVPC:
+        return contradicted(
+            f"network mode {mode}",
+            f"Set network mode {AWSVPC}: with {mode}, tasks share an address, and Cloud Map could not tell them apart",
+        )
+    runs_on = seen.definition.get("runtimePlatform", {}).get("cpuArchitecture", Architecture.X86_64.of_ecs)
+    if seen.architecture not in {"", runs_on}:
+        return contradicted(
+            f"CPU architecture {runs_on}, where its Envoy is built for {seen.architecture}",
+            f"Write architecture: {runs_on.lower()} below services.{seen.name}.attached, deploy the mesh, and take "
+            f"over what meshcert sidecar {seen.name} prints; or have your tasks run on {seen.architecture}",
+        )
+    if not seen.definition.get("taskRoleArn"):
+        return contradicted("no task role", "Give the task definition a role, with the policy that is printed")
+    role = seen.definition["taskRoleArn"].partition("/")[2] or seen.definition["taskRoleArn"]
+    if seen.task_role not in {"", role}:
+        return contradicted(
+            f"task role {role}, not {seen.task_role}",
+            f"Other cells admit the role that services.{seen.name}.attached.task_role names: write {role} there",
+        )
+    return None
 
 
 def _differences(wanted: Any, found: Any, place: str) -> Iterator[str]:

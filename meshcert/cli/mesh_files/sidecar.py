@@ -66,7 +66,7 @@ def sidecar(chosen: ChosenMesh, name: str, *, as_document: bool, cloudformation:
     elif as_document:
         if not region:
             raise click.UsageError("--json names the log group's region: set AWS_REGION, or give --region")
-        reference = f"{{{{resolve:ssm:{naming.sidecar_image(mesh.name)}}}}}"
+        reference = f"{{{{resolve:ssm:{found.image_parameter}}}}}"
         tell_json(sidecar_document(mesh, found, image or reference, region))
     else:
         tell_lines(_steps(mesh, found))
@@ -91,7 +91,7 @@ def sidecar_document(mesh: Mesh, found: Sidecar, image: str, region: str) -> dic
 def template_lines(mesh: Mesh, found: Sidecar) -> Iterator[str]:
     """Lines of a CloudFormation template, by where they go."""
     yield "# Parameters"
-    yield from _parameter("SidecarImage", naming.sidecar_image(mesh.name))
+    yield from _parameter("SidecarImage", found.image_parameter)
     if found.is_registered:
         yield from _parameter("SidecarRegistry", naming.sidecar_registry(mesh.name, found.service))
     yield "# Properties of the task role"
@@ -166,7 +166,9 @@ def _steps(mesh: Mesh, found: Sidecar) -> Iterator[str]:
     yield ""
     yield f"1  deploy the mesh; it makes what is named here, and adds rules to {attached.security_group}"
     yield f"2  task role: attach the policy {naming.role(mesh.name, region, found.service)}"
-    yield f"3  task definition: add the containers {names} (--json, --cloudformation); network mode awsvpc"
+    yield f"3  task definition: add the containers {names} (--json, --cloudformation); network mode awsvpc;"
+    runs_on = attached.architecture.of_ecs if attached.architecture else "that of the mesh's deploy"
+    yield f"   CPU architecture {runs_on}, for which its Envoy is built (ECS takes X86_64 where it is left out)"
     if found.application_after:
         yield f"4  container {attached.container}: it depends on {naming.ENVOY_CONTAINER}, condition HEALTHY"
     else:
@@ -180,7 +182,7 @@ def _steps(mesh: Mesh, found: Sidecar) -> Iterator[str]:
         yield f"5  service: register it; {naming.sidecar_registry(mesh.name, found.service)} has the registry's ARN"
     if not attached.job:
         yield f"6  service: the tags {', '.join(found.tags) or '(none)'}"
-    yield f"7  execution role: pull the image that {naming.sidecar_image(mesh.name)} names, and write to log group"
+    yield f"7  execution role: pull the image that {found.image_parameter} names, and write to log group"
     yield f"   {found.log_group}"
     yield ""
     yield "To leave the mesh, take the same out in one deployment of yours, and then the service out of the mesh file."

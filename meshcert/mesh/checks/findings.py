@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
 from meshcert.mesh.cells.checks import empty_cells
-from meshcert.mesh.checks.applications.attached import attached_elsewhere, registered_by_id
+from meshcert.mesh.checks.applications.attached import attached_elsewhere, registered_by_id, unnamed_architectures
 from meshcert.mesh.checks.applications.variables import commands_of_one_word
 from meshcert.mesh.checks.clients import needs_raised_quota
 from meshcert.mesh.checks.delivery import follows_too_much
@@ -70,6 +70,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         no_ranges_of_a_vpc(mesh),
         gateways_without_nat(mesh),
         attached_elsewhere(mesh),
+        unnamed_architectures(mesh),
         commands_of_one_word(mesh),
         empty_cells(mesh),
         registered_by_id(mesh),

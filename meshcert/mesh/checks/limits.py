@@ -51,7 +51,7 @@ ATTACHED = 2
 REGISTRY = 2
 """Its Cloud Map service, and the parameter that names it, unless that is yours too or it is a job."""
 SIDECAR_IMAGE = 1
-"""The parameter that names Envoy's image, if there is any such service."""
+"""The parameter that names Envoy's image, if there is any such service; one more for each architecture named."""
 GROUP = 1
 """The security group alone, which a service of a shard has in another stack than the rest."""
 PARAMETER = 1
@@ -129,7 +129,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
         counted[stack_of("identities", mesh.shards, identity)] += IDENTITY
     counted["services"] += LOGS * (len(mesh.services) if mesh.logs.makes_each else mesh.logs.makes_shared)
     counted["services"] += LOGS_OF_YOURS * bool(mesh.logs.existing)
-    counted["services"] += SIDECAR_IMAGE * any(service.attached for service in mesh.services.values())
+    counted["services"] += SIDECAR_IMAGE * len(mesh.sidecar_architectures)
     for name, service in mesh.services.items():
         counted[stack_of("services", mesh.shards, name)] += _of_service(mesh, name)
         if service.attached:

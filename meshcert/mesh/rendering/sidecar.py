@@ -37,6 +37,7 @@ class Sidecar:
         attached: What the mesh file says of the user's service.
         containers: Envoy's, and beside an application the one that reports readiness.
         identities: The identities that its proxy holds.
+        image_parameter: Name of the Systems Manager parameter with the image of its containers.
         log_group: Name of the log group that they write to.
         stream_prefix: What the names of their streams begin with; empty for the container's own name.
     """
@@ -45,6 +46,7 @@ class Sidecar:
     attached: Attachment
     containers: tuple[SidecarContainer, ...]
     identities: tuple[str, ...]
+    image_parameter: str
     log_group: str
     stream_prefix: str
 
@@ -98,6 +100,7 @@ def sidecar(mesh: Mesh, service: str) -> Sidecar:
         declared.attached,
         tuple(containers),
         tuple(settings.identities),
+        image_parameter=naming.sidecar_image(mesh.name, declared.attached.architecture),
         log_group=log_group,
         stream_prefix="" if mesh.logs.are_apart else service,
     )

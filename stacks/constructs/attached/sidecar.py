@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, Size, Tags
+from aws_cdk import Aws, Size, Stack, Tags
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -14,6 +14,7 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh import load_mesh, sidecar
+from meshcert.mesh.applications.attached import Architecture
 from meshcert.mesh.rendering.containers import LOG_BUFFER_MIB, START
 from stacks.constructs.containers.added import add_container, without_capabilities
 from stacks.shards import parameter_value
@@ -70,8 +71,13 @@ class EnvoySidecar(Construct):
             problem = f"the task definition has network mode {task.network_mode.value}, where tasks share an address"
             fault = Fault(f"services.{service}.attached", problem, "Give it network_mode=ecs.NetworkMode.AWS_VPC")
             raise MeshInvalid(mesh, (fault,))
+        runs_on, built_for = _architecture(task), self._sidecar.attached.architecture
+        if built_for and runs_on != built_for.of_ecs:
+            problem = f"its Envoy is built for {built_for.of_ecs}, and the task definition runs on {runs_on}"
+            remedy = "Write there what the task runs on, or give the task definition a runtime_platform with that"
+            raise MeshInvalid(mesh, (Fault(f"services.{service}.attached.architecture", problem, remedy),))
         self._mesh, self._service = declared.name, service
-        image = ecs.ContainerImage.from_registry(parameter_value(self, naming.sidecar_image(declared.name)))
+        image = ecs.ContainerImage.from_registry(parameter_value(self, self._sidecar.image_parameter))
         group = logs.LogGroup.from_log_group_name(self, "Logs", self._sidecar.log_group)
         containers: dict[str, ecs.ContainerDefinition] = {}
         for container in self._sidecar.containers:
@@ -100,6 +106,13 @@ class EnvoySidecar(Construct):
             resource.add_property_override("ServiceRegistries", [{"RegistryArn": registry}])
         for tag, value in self._sidecar.tags.items():
             Tags.of(service).add(tag, value, include_resource_types=["AWS::ECS::Service"])
+
+
+def _architecture(task: ecs.TaskDefinition) -> str:
+    """The CPU architecture that a task definition runs on, as ECS calls it; that of Fargate where it is left out."""
+    resource: Any = task.node.default_child
+    platform = Stack.of(task).resolve(resource.runtime_platform) or {}
+    return str(platform.get("cpuArchitecture", Architecture.X86_64.of_ecs))
 
 
 def _start_after(

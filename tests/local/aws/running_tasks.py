@@ -94,12 +94,12 @@ def docker(*arguments: str, environment: dict[str, str], stdin: str = "") -> sub
     return subprocess.run(command, env=variables, input=stdin, capture_output=True, text=True, check=False)
 
 
-def build_image(aws: LocalAws, folder: Path, reference: str = IMAGE) -> None:
-    """Lay out the tests' image for a local AWS."""
+def build_image(aws: LocalAws, folder: Path, reference: str = IMAGE, *options: str) -> None:
+    """Lay out the tests' image for a local AWS, with options of ``docker build``."""
     folder.mkdir()
     for name, text in (("program.py", _PROGRAM), ("health.py", _HEALTH_CHECK), ("Dockerfile", _DOCKERFILE)):
         (folder / name).write_text(textwrap.dedent(text))
-    done = docker("build", "--tag", reference, str(folder), environment=aws.environment())
+    done = docker("build", *options, "--tag", reference, str(folder), environment=aws.environment())
     assert done.returncode == 0, done.stderr
 
 

@@ -32,7 +32,13 @@ PARTNER = {
     "listeners": [{"port_mapping": {"port": 443, "protocol": "http"}}],
 }
 CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
-ATTACHED = {"cluster": "own", "service": "teller", "container": "app", "security_group": "sg-0123456789abcdef0"}
+ATTACHED = {
+    "architecture": "x86_64",
+    "cluster": "own",
+    "service": "teller",
+    "container": "app",
+    "security_group": "sg-0123456789abcdef0",
+}
 RANGES = "network.existing.cidrs"
 
 
@@ -92,6 +98,21 @@ FINDINGS = [
         ],
         "services.colorteller.attached.cloud_map_service",
         "looks like an id",
+    ),
+    (
+        [
+            ("network", ranges("172.16.0.0/16")),
+            (
+                "services.colorteller",
+                {
+                    "virtual_node": "colorteller",
+                    "application": {"port": 8080},
+                    "attached": {key: value for key, value in ATTACHED.items() if key != "architecture"},
+                },
+            ),
+        ],
+        "services.colorteller.attached.architecture",
+        "its Envoy is built for the deploy's architecture",
     ),
     ([(f"{APPLICATION}.command", ["python app.py"])], f"{APPLICATION}.command", "is one word"),
     ([("hierarchies.spare", COLOR["hierarchies"]["colorgateway"])], "hierarchies.spare", "signs no identity"),

@@ -28,6 +28,24 @@ class ImageNotFoundError(LookupError):
         super().__init__(f"{reference}: not found; nothing is laid out in {folder}, push the image first")
 
 
+class WrongPlatformError(LookupError):
+    """
+    An image was built for another processor than the task runs on.
+
+    Args:
+        reference: The image reference of the container definition.
+        architecture: The task's, as images call it.
+    """
+
+    def __init__(self, reference: str, architecture: str) -> None:
+        self.reference = reference
+        self.architecture = architecture
+        super().__init__(
+            "pull image manifest has been retried 1 time(s): image Manifest does not contain descriptor matching "
+            f"platform 'linux/{architecture}' ({reference})"
+        )
+
+
 def user_number(user: str | None) -> int:
     """The number in a ``USER[:GROUP]``; 0 for a name, which the base image would know, and for none."""
     number = str(user or "").partition(":")[0]
@@ -47,6 +65,7 @@ class Image:
         working_directory: WORKDIR, absolute in the image.
         user_id: The number that USER names; 0 for a name, or if there is none.
         volumes: The folders that VOLUME declares.
+        architecture: The processor that it was built for, ``amd64`` or ``arm64``; empty if nobody asked for one.
     """
 
     rootfs: Path
@@ -56,6 +75,7 @@ class Image:
     working_directory: str
     user_id: int = 0
     volumes: tuple[str, ...] = ()
+    architecture: str = ""
 
     @classmethod
     def find(cls, images: Path, reference: str) -> Image:
@@ -80,6 +100,7 @@ class Image:
             working_directory=description.get("WorkingDir") or "/",
             user_id=user_number(description.get("User")),
             volumes=tuple(description.get("Volumes") or ()),
+            architecture=description.get("Architecture") or "",
         )
 
     def locate(self, word: str) -> str:

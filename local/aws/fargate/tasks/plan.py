@@ -11,7 +11,7 @@ from ministack.services import ecs
 from local.aws.fargate.containers import cpu_quota
 from local.aws.fargate.containers.container import ContainerPlan
 from local.aws.fargate.containers.definitions import ContainerDefinition
-from local.aws.fargate.containers.images import Image, ImageNotFoundError, user_number
+from local.aws.fargate.containers.images import Image, ImageNotFoundError, WrongPlatformError, user_number
 from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
 from local.aws.fargate.containers.sandbox import Program
 from local.aws.fargate.containers.volumes import TaskVolumes
@@ -102,7 +102,7 @@ class TaskPlan:
                 self._grant = self.host.credentials.grant(role, self.record["taskArn"])
             for value in self.definition["containerDefinitions"]:
                 self.containers.append(self._container(value))
-        except ImageNotFoundError as error:
+        except (ImageNotFoundError, WrongPlatformError) as error:
             raise TaskEndError(f"CannotPullContainerError: {error}") from error
         except LogGroupMissingError as error:
             raise TaskEndError(str(error)) from error
@@ -129,6 +129,8 @@ class TaskPlan:
         fetched = fetched_secrets(config, value, self.definition.get("executionRoleArn") or "", arn)
         definition = ContainerDefinition.read(value, override, fetched)
         image = Image.find(config.images, definition.image)
+        if image.architecture not in {"", (architecture := self._architecture())}:
+            raise WrongPlatformError(definition.image, architecture)
         if definition.user:
             image = replace(image, user_id=user_number(definition.user))
         if definition.health_check is not None:
@@ -152,6 +154,11 @@ class TaskPlan:
             log.write,
             self._quota,
         )
+
+    def _architecture(self) -> str:
+        """The processor that Fargate runs the task on, as images call it."""
+        declared = (self.definition.get("runtimePlatform") or {}).get("cpuArchitecture") or "X86_64"
+        return {"X86_64": "amd64", "ARM64": "arm64"}[declared]
 
     def _log_name(self, container: str) -> str:
         return f"{self.definition['family']}-{self.record['taskArn'][-12:]}-{container}.log"

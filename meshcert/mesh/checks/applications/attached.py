@@ -73,6 +73,18 @@ def registered_by_id(mesh: Mesh) -> Iterator[Fault]:
             )
 
 
+def unnamed_architectures(mesh: Mesh) -> Iterator[Fault]:
+    """A finding for each attached service whose tasks may run on another processor than the deploy's own."""
+    for name, service in mesh.services.items():
+        if service.attached and not service.attached.architecture:
+            yield Fault(
+                f"services.{name}.attached.architecture",
+                "left out, so its Envoy is built for the deploy's architecture, arm64 unless its context says "
+                "otherwise; Fargate takes x86_64 where a task definition says none",
+                "Write the one that its task definition runs on",
+            )
+
+
 def attached_elsewhere(mesh: Mesh) -> Iterator[Fault]:
     """A finding for each attached service beside a VPC that a deploy makes: its tasks are in one of the user's."""
     for name, service in mesh.services.items():

@@ -324,6 +324,17 @@ def test_what_cannot_start_says_why(aws: LocalAws, change: dict[str, Any], reaso
     assert reason in stopped["stoppedReason"]
 
 
+def test_an_image_of_another_processor_is_not_pulled(aws: LocalAws, tmp_path: Path) -> None:
+    """Fargate runs a task on x86-64 where its definition says nothing."""
+    build_image(aws, tmp_path / "context", "fargate-tests:arm64", "--platform", "linux/arm64")
+    task = RunningTask.start(aws, register(aws, "another", container(image="fargate-tests:arm64")))
+
+    stopped = task.reaches(lastStatus="STOPPED", stopCode="TaskFailedToStart")
+
+    assert "CannotPullContainerError" in stopped["stoppedReason"]
+    assert "linux/amd64" in stopped["stoppedReason"]
+
+
 def test_a_role_that_does_not_trust_ecs_cannot_be_a_task_role(aws: LocalAws) -> None:
     """As on AWS, the task fails to start instead of running without credentials."""
     anything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
