@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.acknowledgements import DENIED
+from meshcert.contract.acknowledgements import DENIED, REFUSED_BY_AWS
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Concern
 from meshcert.lifecycle.observation import Unknown
@@ -46,8 +46,8 @@ def _told(seen: Observation, use: ServiceUse, service: Workload, policy: Policy)
             continue
         if (seen.now - last).total_seconds() > policy.silent_after_s:
             heard[instance.id] = last
-        elif row and DENIED in row.error:
-            denied.append(row.error.partition(DENIED)[2].partition(";")[0])
+        elif row and DENIED in (refused := row.error.partition(REFUSED_BY_AWS)[2].partition(";")[0]):
+            denied.append(refused)
     word = f"{len(service.instances)} {service.words.instance}s of {service.name}"
     if denied:
         yield f"{len(denied)} of {word} are denied what is new: {_role(use)}. AWS: {denied[0]}"
