@@ -76,7 +76,8 @@ FINDINGS: dict[Kind, str] = {
     Kind.CERTIFICATE_UNUSABLE: "ACM failed to issue an identity's certificate, or it is revoked or expired",
     Kind.SECRET_MISSING: "An identity's secret does not exist or is to be deleted",
     Kind.RENEWAL_FAILING: "ACM cannot renew a certificate, and says why",
-    Kind.SERVED_BEHIND: "A task does not serve the published version although its time is over",
+    Kind.SERVED_BEHIND: "A task does not serve the published version although its time is over, is denied what it "
+    "needs, or is silent",
     Kind.ROLLED_BACK: "A published version was rolled back and is quarantined",
     Kind.ROLLED_BACK_AGAIN: "Two versions in a row were rolled back, or more",
     Kind.DOUBTED: "Tasks or upstreams refuse the published version, and too few to prove it bad",

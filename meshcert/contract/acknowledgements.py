@@ -57,3 +57,7 @@ LAST_IN_PLAIN_TEXT = "plain_at"
 
 REFUSED_BY_UPSTREAM = "trial: "
 """``ERROR`` begins so if upstreams refused the version."""
+REFUSED_BY_AWS = "fetch: AwsRefused: "
+"""``ERROR`` has this, before the call and AWS's error code, if AWS refuses the task what it fetches."""
+DENIED = ": AccessDenied"
+"""Such a code begins so where the task's role lacks the right."""

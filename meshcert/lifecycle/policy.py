@@ -28,6 +28,8 @@ class Policy:
         shortest_between_renewals_s: Ordered renewals closer together are done as one. Secrets Manager keeps every
             version of the last 24 hours, up to 100 (secretsmanager:PutSecretValue); this allows 96 at most.
         acknowledge_within_s: Time for running instances to serve a new version, beyond their poll interval.
+        silent_after_s: A running instance that has acknowledged nothing for so long is reported; all acknowledge every
+            five minutes.
         pause_between_services_s: Rest between the deployments of two services.
         deployment_within_s: A service that needs longer to take a version over is reported, and no longer holds up the
             identity's other services.
@@ -47,6 +49,7 @@ class Policy:
     renewal_patience_s: float = 72 * 3600.0
     shortest_between_renewals_s: float = 900.0
     acknowledge_within_s: float = 240.0
+    silent_after_s: float = 900.0
     pause_between_services_s: float = 0.0
     deployment_within_s: float = 1800.0
     ended_within_s: float = 600.0

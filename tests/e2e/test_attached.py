@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from evidence.fixtures.attached_services import counts, join_and_leave, own_serv
 from evidence.fixtures.grants import Grant, Role, SidecarRole, unused
 from evidence.fixtures.own_services import SERVICES
 from evidence.fixtures.terminal import OperatorTerminal
+from local.running_mesh import wait_until
 from meshcert import naming
 from meshcert.contract import exit_codes
 from meshcert.mesh import load_mesh
@@ -58,6 +60,7 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
         operator = OperatorTerminal(own.aws, "shop", MESHCERT_MESH=str(own.file))
         granted.extend(taken(own))
         told.extend(operator.run("status", "--json").document["strict"])
+        tells_of_a_role_without_its_policy(own)
 
     asked = join_and_leave(own, rotations=1, rolled_back=["stock"], say=print, when_strict=look)
 
@@ -86,6 +89,25 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
     # Operators ask where a deployment is under way (tests/e2e/test_rights.py); jobs that outlast a poll look again.
     longer = {("report", "secretsmanager:DescribeSecret"), ("report", "servicediscovery:DiscoverInstancesRevision")}
     assert left <= {(naming.OPERATOR_ROLE, "ecs:ListServiceDeployments"), *longer}
+
+
+def tells_of_a_role_without_its_policy(own: OwnServices) -> None:
+    """The task role of ``orders`` is denied its secrets: its running tasks are told, no other's, until it has them."""
+    iam, role = own.aws.client("iam"), SidecarRole(own.aws, "shop", "orders")
+
+    def told() -> list[str]:
+        ended = OperatorTerminal(own.aws, "shop", MESHCERT_MESH=str(own.file)).run("status", "--json")
+        details = [each["detail"] for one in ended.document["identities"] for each in one["findings"]]
+        return [detail for detail in details if "denied what is new" in detail or "acknowledged nothing" in detail]
+
+    statement = {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": "*"}
+    denies = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role.name, PolicyName="Denies", PolicyDocument=denies)
+    (detail,) = wait_until(told, "tasks that are denied", within_s=20)
+    assert "tasks of orders are denied what is new: attach the policy that meshcert sidecar orders names" in detail
+    assert "secretsmanager:" in detail
+    iam.delete_role_policy(RoleName=role.name, PolicyName="Denies")
+    wait_until(lambda: not told(), "tasks as before", within_s=20)
 
 
 def taken(own: OwnServices) -> Iterator[tuple[Role, set[Grant]]]:

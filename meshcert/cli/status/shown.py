@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from meshcert.cli.survey import Survey
     from meshcert.lifecycle.policy import Policy
 
-_SILENT_S = 900.0
-"""A task that is silent for longer is reported; tasks send an acknowledgement every five minutes."""
-
 
 def show_status(screen: Screen, account: Account, surveyed: Survey, *, unsettled_only: bool = False) -> None:
     """Show what is declared, issued, published and served, for each identity and task."""
@@ -122,4 +119,4 @@ def _task_note(task: dict[str, Any], current: str | None, sight: Sight) -> tuple
     ago = f"said {duration(max(ago_s, 0.0))} ago"
     if task["version"] != current:
         return f"behind, {ago}", "yellow"
-    return ago, "yellow" if ago_s > _SILENT_S else ""
+    return ago, "yellow" if ago_s > sight.policy.silent_after_s else ""

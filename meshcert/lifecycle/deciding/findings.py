@@ -35,7 +35,8 @@ class Kind(StrEnum):
 
 REMEDIES: dict[Kind, str] = {
     Kind.SECRET_MISSING: "Take it back with secretsmanager:RestoreSecret, or deploy the identities stack again",
-    Kind.SERVED_BEHIND: "Read the task's log (event rotation-waits): it says why the new version is not served",
+    Kind.SERVED_BEHIND: "Read the task's log (event rotation-waits; of one that is silent, acknowledgement-waits): it "
+    "says why",
     Kind.ROLLED_BACK: "Nothing at once: proxies go back to the last good version, a fresh renewal follows. Read why",
     Kind.ROLLED_BACK_AGAIN: "Mend or replace the task or the upstream that the finding names, then `meshcert renew`: "
     "the next version may fail like the last ones",

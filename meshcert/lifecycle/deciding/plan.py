@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.issuing.issuer import Issuance, IssuanceState
 from meshcert.lifecycle.deciding import ageing, renewing, revoking, rollback, rollout
+from meshcert.lifecycle.deciding.cut_off import cut_off
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
@@ -58,6 +59,7 @@ def plan(seen: Observation, memory: Memory, policy: Policy) -> Plan:
     wanted = (
         rollback.go_back(seen, memory, policy),
         _publish(seen, memory, policy),
+        cut_off(seen, policy),
         rollout.take_over(seen, memory, policy),
         rollout.prove(seen, memory),
         renewing.renew(seen, memory, policy),

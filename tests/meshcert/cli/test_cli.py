@@ -137,7 +137,7 @@ class TestStatus:
         assert "ServedBehind: 1 of 2 tasks of gateway do not serve the current version yet" in " ".join(
             ended.out.split()
         )
-        assert "Read the task's log (event rotation-waits)" in ended.out
+        assert "Read the task's log (event rotation-waits;" in ended.out
         assert "behind, said 0 seconds ago" in ended.out
         assert "no such key [x509]" in ended.out
         assert "next         redeploy" in ended.out

@@ -85,7 +85,7 @@ def test_who_needs_a_person_comes_first(terminal: Terminal) -> None:
     lines = [line.split()[0] for line in ended.out.splitlines() if line.startswith("  i")]
     assert lines[:4] == ["identity", "i700", "i500", "i000"]
     assert "ServedBehind: task 1 serves another version" in ended.out
-    assert "Read the task's log (event rotation-waits)" in ended.out
+    assert "Read the task's log (event rotation-waits;" in ended.out
     assert ended.code == 4
 
 

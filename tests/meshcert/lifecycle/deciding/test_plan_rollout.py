@@ -214,6 +214,7 @@ class TestRedeploying:
             "old tasks have never said anything",
             look(TELLER, **NEW, said=says(teller=""), memory=remembers(V2, MINUTE)),
             Action.REDEPLOY,
+            findings=(Kind.SERVED_BEHIND,),
         ),
         Case(
             "somebody else deploys the service",
