@@ -42,7 +42,7 @@ class KeptLogs:
         return [self._file(service) for service, written in self._written.items() if written]
 
     def copy(self) -> None:
-        """Copy the lines that have come since the last time, as far as the disk takes them; a group may not be there."""
+        """Copy the lines that have come since the last time, as far as the disk takes them; a group may be missing."""
         for service, place in self._places.items():
             with suppress(ClientError, BotoCoreError, OSError):
                 self._copy(service, place)
