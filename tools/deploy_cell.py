@@ -22,6 +22,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from meshcert import naming
 from meshcert.aws.errors import aws_errors
 from meshcert.cli.advice import advice
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     Client = Callable[[str], Any]
 
 NOT_DEPLOYED = 2
+_MESH = "name it as make deploy-cell CELL=NAME MESH=FILE"
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
@@ -60,6 +63,8 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None) -
         mesh, told = load_mesh(file), first_deploy.cdk_options(more)
     except (MeshInvalid, argparse.ArgumentError) as error:
         return _refuse(str(error))
+    if told.names_mesh and Path(told.mesh) != file:
+        return _refuse(f"-c mesh={told.mesh} would deploy another file than {file}, which is asked about: {_MESH}")
     if options.cell not in mesh.cells:
         cells = f"; it has {', '.join(mesh.cells)}" if mesh.cells else ", nor any other: run make deploy"
         return _refuse(f"{file} has no cell {options.cell!r}{cells}")
@@ -75,8 +80,12 @@ def main(arguments: Sequence[str] | None = None, client: Client | None = None) -
     command = [*options.cdk, "deploy", f"{mesh.name}-{options.cell}/*", "-c", f"mesh={file}", *more]
     code = first_deploy.run(command, known, environment={**os.environ, "AWS_REGION": place.region})
     if not code:
-        for line in next_steps(mesh, options.cell, file, connect, Path()):
-            sys.stdout.write(f"{line}\n")
+        try:
+            for line in next_steps(mesh, options.cell, file, connect, Path()):
+                sys.stdout.write(f"{line}\n")
+        except (ClientError, BotoCoreError, OSError) as error:
+            again = command_of(options.cell, file)
+            sys.stderr.write(f"The cell is deployed. What comes next could not be asked: {error}. Ask again: {again}\n")
     return code
 
 

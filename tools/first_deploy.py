@@ -281,7 +281,7 @@ def _known(command: Sequence[str]) -> KnownDeploy | None:
 
 def cdk_options(command: Sequence[str]) -> argparse.Namespace:
     """
-    What of the CDK CLI's options is known before a deploy: ``mesh``, ``profile`` and ``one_by_one``.
+    What of the CDK CLI's options is known before a deploy: ``mesh``, ``names_mesh``, ``profile``, ``one_by_one``.
 
     Raises:
         argparse.ArgumentError: If an option lacks its value.
@@ -291,7 +291,7 @@ def cdk_options(command: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--profile")
     options, _ = parser.parse_known_args(list(command))
     given = dict(each.split("=", 1) for each in options.context if "=" in each)
-    options.mesh = given.get("mesh", "mesh.yaml")
+    options.mesh, options.names_mesh = given.get("mesh", "mesh.yaml"), "mesh" in given
     options.one_by_one = one_by_one(given.get(ONE_BY_ONE))
     return options
 

@@ -42,15 +42,16 @@ class KeptLogs:
         return [self._file(service) for service, written in self._written.items() if written]
 
     def copy(self) -> None:
-        """Copy the lines that have come since the last time; a group that is not there has none."""
+        """Copy the lines that have come since the last time, as far as the disk takes them; a group may be missing."""
         for service, place in self._places.items():
-            with suppress(ClientError, BotoCoreError):
+            with suppress(ClientError, BotoCoreError, OSError):
                 self._copy(service, place)
 
     def drop(self) -> None:
         """Delete the files, those of a deploy before this one, too."""
         for service in self._places:
-            self._file(service).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._file(service).unlink(missing_ok=True)
 
     def _copy(self, service: str, place: Mapping[str, Any]) -> None:
         more: dict[str, str] = {}

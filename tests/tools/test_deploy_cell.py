@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 from cryptography import x509
 
 from evidence.fixtures.pki import Hierarchy
@@ -145,6 +146,36 @@ def test_one_cell_is_deployed_and_the_next_step_told(
     assert (code, first) == (0, f"eu-west-1 deploy yelb-shared/* -c mesh={file} --verbose")
     assert told[0].startswith("Other cells use the CAs of cell shared.")
     assert load_mesh(file).cells["shared"].account == SHARED
+
+
+def test_another_file_than_the_one_that_is_asked_about_is_not_deployed(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The CDK would take the later one."""
+    code = deploy_cell.main(["shared", "--mesh", str(file), "--cdk", "no-such-program", "-c", "mesh=b.yaml"], Account())
+
+    assert (code, "MESH=FILE" in capsys.readouterr().err) == (deploy_cell.NOT_DEPLOYED, True)
+
+
+def test_a_deploy_whose_next_step_cannot_be_asked_has_been_one(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cell is there: the exit code is the deploy's."""
+
+    class Throttled(Account):
+        def get_certificate_authority_certificate(self, **_asked: str) -> dict[str, str]:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetCertificateAuthorityCertificate")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    code = deploy_cell.main(["shared", "--mesh", str(file), "--cdk", "true"], Throttled())
+
+    said = capsys.readouterr().err
+    assert code == 0
+    assert "The cell is deployed." in said
+    assert "GetCertificateAuthorityCertificate" in said
+    assert "make deploy-cell CELL=shared" in said
 
 
 def test_a_shared_namespace_is_asked_about_before_a_first_deploy(

@@ -163,6 +163,17 @@ def test_a_line_is_kept_once_as_people_may_read_it_and_by_nobody_else(tmp_path: 
     assert file.read_text() == "application/1: one\napplication/1: \\x1b[2Jtwo\napplication/1: three\n"
 
 
+def test_lines_that_cannot_be_written_end_no_deploy(tmp_path: Path) -> None:
+    """A deploy is worth more than what is kept of it."""
+    (tmp_path / "kept").write_text("no folder")
+    kept = KeptLogs(Lines("one"), {"teller": {"logGroupName": "/meshcert/color"}}, tmp_path / "kept")
+
+    kept.drop()
+    kept.copy()
+
+    assert kept.files == []
+
+
 @pytest.mark.parametrize("code", [0, 7])
 def test_without_an_account_a_deploy_runs_all_the_same(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -142,9 +142,10 @@ def credentials(
     while True:
         try:
             written = _look(mesh, account, wanted)
-        except MeshcertError as error:
-            # What is there serves on: an outage of AWS is none of the client's.
-            tell_aside(f"meshcert: {advice(error)[0]}")
+        except (MeshcertError, click.UsageError) as error:
+            # What is there serves on: an outage of AWS is none of the client's, and a full disk may have room again.
+            said = advice(error)[0] if isinstance(error, MeshcertError) else error.format_message()
+            tell_aside(f"meshcert: {said}")
         else:
             if written.anew or written.ended is not None:
                 _tell(account, wanted, written, as_document=as_document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -67,8 +68,20 @@ class CredentialFolder:
         Raises:
             click.UsageError: If they cannot be written. Readers see what they saw.
         """
-        with _told():
-            self._write(version, files)
+        with _told(), self._alone():
+            # Another run, beside a timer's, may have written it meanwhile, and readers have those files open.
+            if self.version != version:
+                self._write(version, files)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait for other runs that write here; the lock ends with the process."""
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _write(self, version: str, files: Mapping[str, bytes]) -> None:
         before, made = self.version, self._path / version

@@ -8,7 +8,8 @@ import click
 
 from meshcert.material import Passphrase
 
-_LONGEST = 1024
+_LONGEST = 1023
+"""What OpenSSL takes for a PEM key (cryptography: "Passwords longer than 1023 bytes are not supported")."""
 
 
 def given_passphrase(descriptor: int | None) -> Passphrase:

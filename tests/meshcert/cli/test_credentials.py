@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import ssl
 import stat
 import sys
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, p
 from evidence.fixtures.canary import search_bytes, search_processes, secrets_in
 from evidence.fixtures.pki import Hierarchy
 from meshcert import naming
+from meshcert.cli.credentials.folder import CredentialFolder
 from meshcert.cli.exit_codes import NEEDS_A_PERSON, REFUSED, SETTLED, UNAVAILABLE, USAGE
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import AccessDenied, AwsRefused, AwsUnavailable
@@ -219,6 +223,32 @@ def test_a_command_that_fails_is_told_and_runs_again_at_the_next_look(client: Cl
     assert client.fetch("--json", *hook).document["command"] is None
 
 
+def test_what_another_run_has_just_written_stays_for_its_readers(client: Client) -> None:
+    """A timer's run and one by hand look at the same time; the second finds the first one's folder, and leaves it."""
+    client.fetch()
+    seen_by_readers = client.current.stat().st_ino
+
+    CredentialFolder(client.folder).write(client.current.readlink().name, {"certificate_chain.pem": b"again"})
+
+    assert client.current.stat().st_ino == seen_by_readers
+    assert client.read("certificate_chain.pem").decode() == client.material.presented_chain
+
+
+def test_runs_on_one_folder_write_one_after_the_other(client: Client) -> None:
+    """The second waits for the first, which may be a process of its own."""
+    client.fetch()
+    descriptor = os.open(client.folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    other = threading.Thread(target=CredentialFolder(client.folder).write, args=("0" * 32, {"file": b"x"}))
+    other.start()
+    other.join(0.2)
+
+    assert (other.is_alive(), client.current.readlink().name == "0" * 32) == (True, False)
+    os.close(descriptor)
+    other.join(5)
+    assert client.read("file") == b"x"
+
+
 def test_a_missing_command_is_named(client: Client) -> None:
     """Files are there all the same."""
     ended = client.fetch("--", "/no/such/program")
@@ -253,6 +283,27 @@ def test_watching_goes_on_through_an_outage_and_tells_of_what_it_writes(
     assert ended.out.count("written to") == 2
     assert "AWS throttles" in ended.err
     assert client.read("certificate_chain.pem").decode() == renewed.presented_chain
+
+
+def test_watching_goes_on_when_the_disk_is_full(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and what is there serves on; renewals come when there is room again."""
+    waits = []
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "private_key.pem")
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) > 1:
+            raise KeyboardInterrupt
+        monkeypatch.undo()
+
+    monkeypatch.setattr(os, "fsync", full)
+    client.sleep = sleep  # type: ignore[method-assign]
+    ended = client.fetch("--watch", "--every", "30")
+
+    assert "private_key.pem: No space left on device" in ended.err
+    assert client.read("certificate_chain.pem").decode() == client.material.presented_chain
 
 
 @pytest.mark.parametrize("options", [(), ("--clear-key",), ("--pkcs12", "--trust", "edge"), ("--json",)])
@@ -366,7 +417,17 @@ def test_a_folder_that_is_not_ours_alone_is_refused(client: Client, prepare: Any
     assert (ended.code, told in ended.err) == (USAGE, True), ended.err
 
 
-@pytest.mark.parametrize("passphrase", ["\n", "x" * 2000])
+def test_the_longest_passphrase_opens_what_is_written(client: Client) -> None:
+    """In both forms: OpenSSL takes a byte less for a PEM key than for PKCS#12."""
+    longest = "x" * 1023
+
+    assert client.fetch("--pkcs12", passphrase=longest).code == SETTLED
+
+    load_pem_private_key(client.read("private_key.pem"), longest.encode())
+    pkcs12.load_pkcs12(client.read("keystore.p12"), longest.encode())
+
+
+@pytest.mark.parametrize("passphrase", ["\n", "x" * 1024, "x" * 2000])
 def test_a_passphrase_is_one_line_that_is_not_empty(client: Client, passphrase: str) -> None:
     """A key under an empty one would only look encrypted."""
     ended = client.fetch(passphrase=passphrase)
