@@ -116,9 +116,9 @@ class KnownDeploy:
         except (ClientError, BotoCoreError):
             return []
         every = "*" if self.mesh.shards else ""
-        opposite = [self._deployed([f"{part}{every}"]) for part in (SERVICES, "identities")]
+        opposite = [*(self._deployed([f"{part}{every}"]) for part in (SERVICES, "identities")), "this again"]
         return [
-            *authorities_in_use(self.mesh, InUse(pki, self._sharded), [*opposite, "this again"]),
+            *authorities_in_use(self.mesh, InUse(pki, self._sharded), opposite),
             *removed_services(self.mesh, self._sharded, self._deployed, self._deleted),
             *moved_clusters(self.mesh, self._sharded),
         ]
@@ -126,9 +126,9 @@ class KnownDeploy:
     def _deployed(self, parts: Sequence[str]) -> str:
         """The command that deploys stacks alone, without those before them."""
         stacks = f"{self.mesh.name}-{self.cell}/" if self.cell else f"{self.mesh.name}-"
-        file = "" if self.file == Path("mesh.yaml") else f" -c mesh={shlex.quote(str(self.file))}"
-        named = " ".join(shlex.quote(f"{stacks}{part}") for part in parts)
-        return f'make cdk ARGS="deploy -e {named}{file}"'
+        said = "" if self.file == Path("mesh.yaml") else f" -c mesh={shlex.quote(str(self.file))}"
+        said += f" -c {MOVES_ASKED}=true" * bool(self.mesh.shards) + f" --profile {self.profile}" * bool(self.profile)
+        return f'make cdk ARGS="deploy -e {shlex.join(stacks + part for part in parts)}{said}"'
 
     def _deleted(self, part: str) -> str:
         """The commands that delete a stack; the CDK knows none that the file has no more."""

@@ -159,7 +159,7 @@ def test_make_deploy_does_not_begin_and_its_steps_leave_no_group_behind(
 
     told = capsys.readouterr().err
     assert (refused, mark.exists()) == (1, False)
-    assert f'make cdk ARGS="deploy -e color-services-back -c mesh={file}", then this again' in told
+    assert f'make cdk ARGS="deploy -e color-services-back -c mesh={file} -c moves_asked=true", then this again' in told
     deploy(fresh_aws, "color-services-back", {"It": HANDLE}, tags=TAGS)
     assert first_deploy.main(command, tmp_path / "kept") == 0
     assert home("colorteller") == "UPDATE_COMPLETE"
